@@ -1,0 +1,70 @@
+"""Adding a direction to the weights, with the two kinds of weight decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from ..core.field import Field
+from ..core.part import Combine
+
+
+@final
+@dataclass(frozen=True)
+class Decoupled(Combine):
+    """Weights shrink beside the step (AdamW): theta <- (1 - lr decay) theta - lr d.
+
+    decay >= 0, per unit of lr, at the present lr. Reference: Loshchilov & Hutter, arXiv 1711.05101.
+
+    >>> import torch
+    >>> p = torch.ones(1); Decoupled(0.5).enter(p, torch.tensor([-0.1]), 0.1); p
+    tensor([0.8500])
+    """
+
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.decay)
+
+    def gradient(self, g: Field, p: Field) -> Field:
+        """g."""
+        return g
+
+    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+        """p <- (1 - size decay) p + move."""
+        if self.decay:
+            p.mul_(1 - size * self.decay)
+        p.add_(move)
+
+
+@final
+@dataclass(frozen=True)
+class Coupled(Combine):
+    """Decay as part of the loss (L2): g <- g + decay theta, seen by filter and metric.
+
+    decay >= 0, the factor of half the squared norm in the loss. Reference: torch.optim.SGD and Adam.
+
+    >>> import torch
+    >>> Coupled(0.5).gradient(torch.zeros(1), torch.ones(1))
+    tensor([0.5000])
+    """
+
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.decay)
+
+    def gradient(self, g: Field, p: Field) -> Field:
+        """g + decay p."""
+        return g + p.mul(self.decay) if self.decay else g
+
+    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+        """p <- p + move."""
+        p.add_(move)
+
+
+def _check(decay: float) -> None:
+    if not decay >= 0.0:
+        raise ValueError(f"Invalid weight_decay value: {decay}")

@@ -1,0 +1,1 @@
+"""The engine and the interfaces of all parts: what every part stands on, and knows no maths."""

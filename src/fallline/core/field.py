@@ -1,0 +1,158 @@
+"""Fields: one symbol of the maths, be it one tensor or many that walk together.
+
+The only file that names `torch._foreach`: a formula written once for a Tensor runs unchanged, and bit for bit equal,
+on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d tensor use `.mul(c)`, `.div(c)`,
+`.add(c)`, because Dynamo cannot trace an overloaded operator of a list type whose other side is a 0-d tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+
+class Bundle(tuple):  # type: ignore[type-arg]
+    """Several tensors that walk through the maths as one symbol.
+
+    Speaks the part of Tensor's vocabulary that works element by element. Shapes may differ, device and dtype may not.
+    A factor is a number, a 0-d tensor for all, or a Bundle with one factor for each tensor.
+
+    >>> Bundle([torch.ones(2), torch.ones(3)]).mul(2.0)[1]
+    tensor([2., 2., 2.])
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Bundle:
+        return self._map(torch._foreach_add, other)
+
+    def __sub__(self, other: Any) -> Bundle:
+        return self._map(torch._foreach_sub, other)
+
+    def __mul__(self, other: Any) -> Bundle:
+        return self._map(torch._foreach_mul, other)
+
+    def __truediv__(self, other: Any) -> Bundle:
+        return self._map(torch._foreach_div, other)
+
+    def __radd__(self, other: Any) -> Bundle:
+        raise TypeError(f"{type(other).__name__} + Bundle is not defined; write bundle.add(c) or bundle + bundle.")
+
+    def __rmul__(self, other: Any) -> Bundle:
+        raise TypeError(f"{type(other).__name__} * Bundle is not defined; write bundle.mul(c) or bundle * bundle.")
+
+    def add(self, c: Any) -> Bundle:
+        return self._map(torch._foreach_add, c)
+
+    def mul(self, c: Any) -> Bundle:
+        return self._map(torch._foreach_mul, c)
+
+    def div(self, c: Any) -> Bundle:
+        return self._map(torch._foreach_div, c)
+
+    def neg(self) -> Bundle:
+        return self._map(torch._foreach_neg)
+
+    def sqrt(self) -> Bundle:
+        return self._map(torch._foreach_sqrt)
+
+    def sign(self) -> Bundle:
+        return self._map(torch._foreach_sign)
+
+    def reciprocal(self) -> Bundle:
+        return self._map(torch._foreach_reciprocal)
+
+    def square(self) -> Bundle:
+        return self * self
+
+    def lerp(self, end: Bundle, weight: Any) -> Bundle:
+        return self._map(torch._foreach_lerp, end, self._weights(weight))
+
+    def lerp_(self, end: Bundle, weight: Any) -> Bundle:
+        return self._do(torch._foreach_lerp_, end, self._weights(weight))
+
+    def add_(self, other: Any) -> Bundle:
+        return self._do(torch._foreach_add_, other)
+
+    def mul_(self, c: Any) -> Bundle:
+        return self._do(torch._foreach_mul_, c)
+
+    def _map(self, op: Callable[..., Sequence[Tensor]], *others: Any) -> Bundle:
+        return Bundle(op(list(self), *map(_plain, others)))
+
+    def _do(self, op: Callable[..., Any], *others: Any) -> Bundle:
+        op(list(self), *map(_plain, others))
+        return self
+
+    def _weights(self, weight: Any) -> Any:
+        # torch's foreach lerp takes a number or one tensor for each tensor, of the tensors' own dtype
+        if isinstance(weight, Tensor):
+            return [weight.to(self[0].dtype)] * len(self)
+        return [w.to(x.dtype) for w, x in zip(weight, self, strict=True)] if isinstance(weight, Bundle) else weight
+
+
+if TYPE_CHECKING:
+    Field = Tensor  # to the type checker a Bundle is a Tensor: it answers to the same names
+else:
+    Field = Tensor | Bundle
+
+
+def _plain(x: Any) -> Any:
+    return list(x) if isinstance(x, Bundle) else x
+
+
+def as_field(tensors: Iterable[Tensor]) -> Field:
+    """One tensor stands for itself, several become a Bundle."""
+    bundle = Bundle(tensors)
+    return cast(Tensor, bundle[0] if len(bundle) == 1 else bundle)
+
+
+def tensors_of(x: Field) -> list[Tensor]:
+    """The tensors that a field stands for."""
+    return list(x) if isinstance(x, Bundle) else [x]
+
+
+def each(f: Callable[..., Tensor], *xs: Field) -> Field:
+    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor goes with all tensors of a Bundle."""
+    n = max((len(x) for x in xs if isinstance(x, Bundle)), default=0)
+    if not n:
+        return f(*xs)
+    columns = [x if isinstance(x, Bundle) else (x,) * n for x in xs]
+    return cast(Tensor, Bundle(f(*row) for row in zip(*columns, strict=True)))
+
+
+def lerp_(x: Field, end: Field, weight: Field | float) -> Field:
+    """x <- x + weight (end - x) in place, weight a number, a 0-d tensor of any dtype, or one for each tensor."""
+    return x.lerp_(end, weight.to(x.dtype) if isinstance(weight, Tensor) and isinstance(x, Tensor) else weight)
+
+
+def lerp(x: Field, end: Field, weight: Field | float) -> Field:
+    """x + weight (end - x)."""
+    return x.lerp(end, weight.to(x.dtype) if isinstance(weight, Tensor) and isinstance(x, Tensor) else weight)
+
+
+def total(x: Field) -> Tensor:
+    """Sum over the elements, one number per tensor: Tensor -> [1], Bundle of k -> [k], float64, still on the device."""
+    return torch.stack([part.sum() for part in tensors_of(x)]).double()
+
+
+def inner(a: Field, b: Field) -> Tensor:
+    """<a, b>, one number per tensor: Tensor -> [1], Bundle of k -> [k], float64.
+
+    Multiplies and then sums pairwise: `torch.dot` on long float32 vectors is wrong in the third digit.
+    """
+    return total(a * b)
+
+
+def count(x: Field) -> Tensor:
+    """Number of elements, one number per tensor: [1] or [k], float64."""
+    parts = tensors_of(x)
+    return torch.tensor([part.numel() for part in parts], dtype=torch.float64, device=parts[0].device)
+
+
+def peaks(x: Field) -> Tensor:
+    """max |x|, one number per tensor: [1] or [k], float32; NaN and infinity show in it."""
+    return torch.stack([n.float() for n in torch._foreach_norm(tensors_of(x), torch.inf)])

@@ -1,0 +1,102 @@
+"""Guard: what is looked at before anything moves."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .echo import Echo
+from .error import NonFiniteError
+from .field import peaks
+from .plan import Chunk, live
+
+POLICIES = ("skip", "raise", "ignore")
+PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
+
+
+class Guard:
+    """Decides whether a step may move anything.
+
+    A step moves nothing if a gradient is not finite, or if every gradient and every lr is exactly zero: distributed
+    checkpoints take such a step to allocate state, and no counter may notice.
+    """
+
+    def __init__(self, policy: str) -> None:
+        if policy not in POLICIES:
+            raise ValueError(f"Invalid on_nonfinite: {policy!r}; choose one of {', '.join(map(repr, POLICIES))}.")
+        self.policy = policy
+        self.told = False
+
+    def refuse(self, groups: list[dict[str, Any]], name: str) -> None:
+        """Raise for gradients that the engine has no right answer for."""
+        for group in groups:
+            for p in live(group):
+                if p.grad is not None and p.grad.layout is not torch.strided:
+                    raise RuntimeError(
+                        f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
+                    )
+                if hasattr(p, "to_local"):
+                    raise RuntimeError(
+                        f"{name} does not support sharded (DTensor) parameters yet; keep this model replicated (DDP)."
+                    )
+
+    def check(self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo) -> bool | Tensor:
+        """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait."""
+        rest = _at_rest(groups)
+        if not chunks or (self.policy == "ignore" and rest is False):
+            return bool(chunks)
+        device = chunks[0].p[0].device
+        heights = torch.cat([peaks(chunk.raw()).to(device, non_blocking=True) for chunk in chunks])
+        finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
+        fit = finite.all() & ~(heights.eq(0).all() & rest)
+        echo.tell(
+            torch.stack([finite.all().long(), finite.long().argmin()]), lambda said: self._hear(said, chunks, groups)
+        )
+        if self.policy == "raise":
+            echo.listen(wait=True)
+        return bool(fit) if device.type == "cpu" else fit
+
+    def _hear(self, said: list[int], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
+        finite, index = said
+        for group in groups:
+            group["skipped"] += 1 - finite
+            group["skipped_in_a_row"] = 0 if finite else group["skipped_in_a_row"] + 1
+        if not finite:
+            self._complain(
+                _name([p for chunk in chunks for p in chunk.owners][index], groups), groups[0]["skipped_in_a_row"]
+            )
+
+    def _complain(self, name: str, in_a_row: int) -> None:
+        what = f"The gradient of {name} is not finite (inf or nan)"
+        if self.policy == "raise":
+            raise NonFiniteError(f"{what}. Nothing was changed. Look at the loss, or pass on_nonfinite='skip'.")
+        if in_a_row >= PATIENCE:
+            raise NonFiniteError(
+                f"{what}, and {in_a_row} steps in a row were skipped. Everything is as after the last good step; "
+                "lower the learning rate, look for a division by zero or a log of zero, or pass on_nonfinite='ignore'."
+            )
+        if not self.told:
+            self.told = True
+            warnings.warn(
+                f"{what}; the step was skipped. Later ones are only counted (opt.report()['skipped']).", stacklevel=6
+            )
+
+
+def _at_rest(groups: list[dict[str, Any]]) -> bool | Tensor:
+    """Whether every learning rate is exactly zero, without waiting for one that lives on an accelerator."""
+    rates = [group["lr"] for group in groups]
+    far = [lr for lr in rates if isinstance(lr, Tensor) and lr.device.type != "cpu"]
+    if any(lr != 0 for lr in rates if not any(lr is other for other in far)):
+        return False
+    return torch.stack([lr.reshape(()) == 0 for lr in far]).all() if far else True
+
+
+def _name(p: Tensor, groups: list[dict[str, Any]]) -> str:
+    for i, group in enumerate(groups):
+        for j, other in enumerate(group["params"]):
+            if other is p:
+                return repr(group["param_names"][j]) if "param_names" in group else f"parameter {j} of group {i}"
+    return "a parameter"

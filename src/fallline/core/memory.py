@@ -1,0 +1,101 @@
+"""What parts remember: allocated, named, shared and restored by the engine, used by the parts.
+
+In `optimizer.state[p]` everything is flat: `step` and `slot.name` (`filter.m`, `metric.v`), tensors only. A part sees
+its own slot as a `Memory`, whose attributes are fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .field import Field, each, tensors_of
+
+State = dict[str, Any]
+
+
+class Memory:
+    """The fields that one part remembers, by name: `mem.m`, or `mem["m0"]` where the name is computed."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: dict[str, Field]) -> None:
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Field:
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise AttributeError(f"this part remembers {sorted(self._fields)}, not {name!r}") from None
+
+    __getitem__ = __getattr__
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self._fields.values())
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> Memory:
+        """The same memory seen through f, which must return views if the part is to write."""
+        return Memory({name: each(f, x) for name, x in self._fields.items()})
+
+    def first(self) -> Memory:
+        """The memory of the first tensor of each field."""
+        return Memory({name: tensors_of(x)[0] for name, x in self._fields.items()})
+
+
+def real(x: Tensor) -> Tensor:
+    """A complex tensor as pairs of real numbers, a number as a vector of one, anything else as it is; always a view.
+
+    Numbers become vectors because a 0-d float32 tensor times a 0-d float64 coefficient would be float64.
+    """
+    x = torch.view_as_real(x) if x.is_complex() else x
+    return x.reshape(1) if x.dim() == 0 else x
+
+
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Half-precision weights are remembered in float32: an average with decay .999 cannot move in bfloat16."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def allocate(p: Tensor, memories: dict[str, dict[str, Tensor]]) -> State:
+    """Flat state of a new parameter: its clock and everything that the parts of its rule remember of it."""
+    flat = {f"{slot}.{name}": x for slot, memory in memories.items() for name, x in memory.items()}
+    wide = {key: x.to(state_dtype(x.dtype)) for key, x in flat.items()}
+    return {"step": torch.zeros((), dtype=torch.float32, device=p.device), **wide}
+
+
+def restore(state: Any, groups: list[dict[str, Any]], saved: dict[str, Any]) -> None:
+    """Put back saved state exactly: torch casts all but `step` to the parameter's dtype, and aliases the source."""
+    params = [p for group in groups for p in group["params"]]
+    indices = [i for group in saved["param_groups"] for i in group["params"]]
+    for p, i in zip(params, indices, strict=True):
+        for key, value in saved["state"].get(i, {}).items():
+            state[p][key] = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
+
+
+def share(states: list[State], slot: str, names: list[str]) -> None:
+    """Let all parameters of one scope hold the very same tensors; where loaded copies disagree the first one wins."""
+    for state in states[1:]:
+        for name in names:
+            state[f"{slot}.{name}"] = states[0][f"{slot}.{name}"]
+
+
+@contextmanager
+def kept_unless(ok: bool | Tensor, tensors: list[Tensor]) -> Iterator[None]:
+    """Let the body write to `tensors`; if `ok` is false on the device, put them back without asking the host."""
+    if not isinstance(ok, Tensor):
+        yield
+        return
+    before = [x.clone() for x in tensors]
+    yield
+    for x, old in zip(tensors, before, strict=True):
+        x.copy_(torch.where(ok, x, old))
+
+
+def nbytes(state: Any) -> int:
+    """Bytes that the optimizer remembers; a tensor that many parameters share counts once."""
+    tensors = {id(x): x for entry in state.values() for x in entry.values() if isinstance(x, Tensor)}
+    return sum(x.numel() * x.element_size() for x in tensors.values())

@@ -1,0 +1,247 @@
+"""The interfaces of all parts, and nothing else.
+
+A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter (`memory`) and
+computes on fields; the engine allocates, names, shares, saves and sums. `t` is the number of steps a parameter has
+taken, this one included: a 0-d float64 tensor on the parameter's device.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .field import Field, inner
+from .memory import Memory
+
+
+@dataclass(frozen=True)
+class Part(ABC):
+    """Something that a rule is composed of. Printing it gives the words that build it."""
+
+    def __str__(self) -> str:
+        given = [(f, getattr(self, f.name)) for f in fields(self)]
+        bare = [_text(v) for f, v in given if f is given[0][0] or f.default is MISSING]
+        named = [f"{f.name}={_text(v)}" for f, v in given[1:] if f.default is not MISSING and v != f.default]
+        return f"{type(self).__name__}({', '.join(bare + named)})"
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """What is remembered of parameter p, as it is before the first step. Most parts remember nothing."""
+        return {}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text, value))})"
+    return str(value) if isinstance(value, Part) else repr(value)
+
+
+class Filter(Part):
+    """How the past is remembered: a causal filter from gradients to one field, u_n = sum_k q_k g_{n-k}."""
+
+    @abstractmethod
+    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the gradient of step t."""
+
+    @abstractmethod
+    def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
+        """What the filter makes of the past, after it took in g."""
+
+    @abstractmethod
+    def taps(self, n: int) -> Tensor:
+        """The impulse response q_0 .. q_{n-1}, float64: [n], or [K, n] for K candidates."""
+
+    @abstractmethod
+    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+        """Sum of the taps that made the last output: the learning rate times this is the effective learning rate."""
+
+    @abstractmethod
+    def momentum(self, mem: Memory) -> Tensor | float:
+        """The decay factor in use; 0 for a filter without memory."""
+
+
+class Metric(Part):
+    """Which way is steepest: a norm on the parameters, through its dual map."""
+
+    elementwise: ClassVar[bool] = (
+        True  # the same formula for every coordinate, so that a sample of coordinates is enough
+    )
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t. A fixed norm learns nothing."""
+
+    @abstractmethod
+    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
+        """The steepest direction for u, uphill."""
+
+    @abstractmethod
+    def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
+        """Length of w, one number per tensor."""
+
+    @abstractmethod
+    def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """max <g, w> over norm(w) <= 1, one number per tensor."""
+
+    @abstractmethod
+    def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
+        """<g, direction(u_k)> of every candidate: [tensors, K]."""
+
+    @abstractmethod
+    def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """Inner products of the filters in the trust region, summed over coordinates: [K, K] -> [tensors, K, K]."""
+
+
+class Ball(Metric):
+    """A fixed norm. direction(g) = argmax of <g, d> over norm(d) <= 1, and <g, direction(g)> = dual(g).
+
+    The direction has length 1 whatever the filter, so all candidates have the same power.
+    """
+
+    def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
+        return torch.stack([inner(g, self.direction(u, mem, t)) for u in us], -1)
+
+    def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        return self.dimension(g)[:, None, None] * torch.ones_like(gram)
+
+    @abstractmethod
+    def dimension(self, g: Field) -> Tensor:
+        """Number of coordinates, one per tensor."""
+
+
+class Preconditioner(Metric):
+    """A quadratic norm, norm(w)^2 = <w, D w>. direction(g) = D^-1 g is linear, and <g, direction(g)> = dual(g)^2.
+
+    The direction over dual(g) is the steepest one of length 1. A filter q turns white noise into an update of mean
+    square length sum_k q_k^2 tr D^-1, which is its power.
+    """
+
+    def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
+        return self.inner(w, w, mem, t).sqrt()
+
+    def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        return inner(g, self.direction(g, mem, t)).sqrt()
+
+    def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
+        d = self.direction(g, mem, t)  # <g, D^-1 u> = <D^-1 g, u>: one direction serves all candidates
+        return torch.stack([inner(d, u) for u in us], -1)
+
+    def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        return self.trace(g, mem, t)[:, None, None] * gram
+
+    @abstractmethod
+    def inner(self, a: Field, b: Field, mem: Memory, t: Tensor) -> Tensor:
+        """<a, D b>, one number per tensor."""
+
+    @abstractmethod
+    def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """tr D^-1, one number per tensor."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A metric at its present state: what filters may ask of it while they measure."""
+
+    metric: Metric
+    mem: Memory
+    t: Tensor
+
+    def align(self, g: Field, us: list[Field]) -> Tensor:
+        """<g, direction(u_k)>: [tensors, K]."""
+        return self.metric.align(g, us, self.mem, self.t)
+
+    def power(self, gram: Tensor, g: Field) -> Tensor:
+        """The candidates' power in the trust region: [tensors, K, K]."""
+        return self.metric.power(gram, g, self.mem, self.t)
+
+    def at(self, pick: Callable[[Tensor], Tensor]) -> Aim:
+        """The same metric on the coordinates that `pick` selects."""
+        return Aim(self.metric, self.mem.map(pick), self.t)
+
+
+class Chooser(Part):
+    """A part that reads inner products of the whole scope before it acts.
+
+    `measure` returns additive numbers, so chunks and shards add up; the engine sums them over the scope, `decide`
+    turns the sums into coefficients. Scope "global" shares one decision among all parameters of equal rule and
+    device, "parameter" decides for each.
+    """
+
+    @property
+    @abstractmethod
+    def scope(self) -> str:
+        """ "global" or "parameter"."""
+
+    @property
+    @abstractmethod
+    def measures(self) -> bool:
+        """False if there is nothing to choose; then the engine skips measure and decide."""
+
+    @abstractmethod
+    def decisions(self, device: torch.device) -> dict[str, Tensor]:
+        """What is remembered once per scope, as it is before the first step."""
+
+    @abstractmethod
+    def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
+        """Additive numbers of these fields: [tensors, numbers], float64."""
+
+    @abstractmethod
+    def decide(self, measured: Tensor, mem: Memory) -> None:
+        """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
+
+
+class Selector(Part):
+    """Who decides among K candidates."""
+
+    scope: str
+    score: str
+    power: str
+    single: ClassVar[bool] = True  # it names one candidate; False if it may mix them
+    measures: ClassVar[bool] = True  # it looks at the gradients
+
+    @abstractmethod
+    def decisions(self, k: int) -> dict[str, Tensor]:
+        """What is remembered between decisions of k candidates."""
+
+    @abstractmethod
+    def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
+        """alignment [scopes, K] and power [scopes, K, K] -> weights [scopes, K]."""
+
+
+class Scale(Part):
+    """How loud the chosen filter speaks: the factor on its output."""
+
+    @abstractmethod
+    def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
+        """From the filter's sum of taps, sum of squared taps and decay to one number."""
+
+
+class Map(Part):
+    """A small transformation before or after the metric."""
+
+    @abstractmethod
+    def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
+        """The transformed field."""
+
+
+class Step(Part):
+    """How far to go."""
+
+    @abstractmethod
+    def size(self, lr: float | Tensor, mem: Memory, t: Tensor) -> float | Tensor:
+        """Step length from the group's learning rate."""
+
+
+class Combine(Part):
+    """How a direction enters the weights."""
+
+    @abstractmethod
+    def gradient(self, g: Field, p: Field) -> Field:
+        """The gradient that filter and metric see."""
+
+    @abstractmethod
+    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+        """Change p in place by `move`, which already points downhill and has length `size`."""

@@ -1,0 +1,22 @@
+"""How the past is remembered: causal filters from gradients to one field."""
+
+from .average import EMA, QuasiHyperbolic
+from .bank import Bank
+from .heavy import HeavyBall, Nesterov
+from .identity import Identity
+from .probe import Probe
+from .scale import GainOf, Undamped, UnitGain, UnitPower
+
+__all__ = [
+    "EMA",
+    "Bank",
+    "GainOf",
+    "HeavyBall",
+    "Identity",
+    "Nesterov",
+    "Probe",
+    "QuasiHyperbolic",
+    "Undamped",
+    "UnitGain",
+    "UnitPower",
+]

@@ -1,0 +1,84 @@
+"""Probe: K candidates on a sample of coordinates, one buffer in full. Choosing a momentum for almost nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from ..core.error import SlotError
+from ..core.field import Field, count, each, lerp, lerp_
+from ..core.memory import Memory
+from ..core.part import Aim
+from ..statistics.response import moving
+from ..statistics.sample import sample
+from .candidate import Candidates
+
+
+@final
+@dataclass(frozen=True)
+class Probe(Candidates):
+    """Candidates are judged on a fixed sample of coordinates; the parameter has one buffer, whose decay is the choice.
+
+        on the sample:  m_k <- beta_k m_k + (1 - beta_k) g
+        in full:        m <- beta m + (1 - beta) g,    u = c [(1 - nu) g + nu m],    c from `scale`
+
+    beta, nu are the choice's. Since beta moves, the taps' sum s and energy e are kept beside m: s <- beta s + 1 - beta,
+    e <- beta^2 e + (1 - beta)^2. As a causal filter: one pole that moves. Memory: `m` like the parameter, `m0` ..
+    `m{K-1}` like its sample (`statistics/sample.py`), `sum`, `energy`; per scope `weights` and the selector's own.
+
+    >>> from fallline import Greedy
+    >>> print(Probe((0.5, 0.9, 0.99), Greedy()))
+    Probe((0.5, 0.9, 0.99), Greedy('global'))
+    """
+
+    elementwise_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        Candidates.__post_init__(self)
+        if not self.selector.single:
+            raise SlotError(f"{self.selector} mixes candidates, but a Probe has only one full buffer. Use a Bank.")
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The full buffer, its taps' sum and energy, and the sampled candidates."""
+        seen = sample(p) if p.numel() else p
+        sampled = {f"m{k}": torch.zeros_like(seen) for k in range(len(self.filters))} if self.measures else {}
+        numbers = {name: torch.zeros((), dtype=torch.float64, device=p.device) for name in ("sum", "energy")}
+        return {"m": torch.zeros_like(p), **numbers, **sampled}
+
+    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """The candidates take in the sample; the full buffer waits for the choice."""
+        if self.measures:
+            seen = each(sample, g)
+            for k, c in enumerate(self.filters):
+                mem[f"m{k}"].lerp_(seen, 1 - c.beta)
+
+    def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
+        """<g, D^-1 u_k> and the power of every candidate: the sample's sums over its share of the tensor."""
+        seen = each(sample, g)
+        us = [c.blend(seen, mem[f"m{k}"]) for k, c in enumerate(self.filters)]
+        share = count(seen) / count(g)
+        return self.tally(seen, us, aim.at(sample), t) / share[:, None]
+
+    def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
+        """The full buffer takes in g with the chosen decay; c [(1 - nu) g + nu m]."""
+        beta, nu = self.blended(mem)
+        fresh = each(lambda b: 1 - b, beta)
+        lerp_(mem.m, g, fresh)
+        mem.sum.mul_(beta).add_(fresh)
+        mem.energy.mul_(each(torch.square, beta)).add_(each(torch.square, fresh))
+        u = mem.m if all(c.nu == 1.0 for c in self.filters) else lerp(g, mem.m, nu)
+        return u.mul(self._factor(mem, t))
+
+    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+        """c times the sum of the taps that made the last output."""
+        taps = each(lambda *seb: moving(*seb)[0], mem.sum, mem.energy, *self.blended(mem))
+        return self._factor(mem, t) * taps
+
+    def _factor(self, mem: Memory, t: Tensor) -> Tensor:
+        def factor(s: Tensor, e: Tensor, beta: Tensor, nu: Tensor) -> Tensor:
+            return self.scale.factor(*moving(s, e, beta, nu), beta, t)
+
+        return each(factor, mem.sum, mem.energy, *self.blended(mem))

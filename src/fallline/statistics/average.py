@@ -1,0 +1,17 @@
+"""Averages of measured numbers over steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def smooth(x: Tensor, mean: Tensor, steps: Tensor, decay: float) -> Tensor:
+    """Unbiased exponential average of rows x [scopes, K]: mean <- mean + (1 - decay) / (1 - decay^steps) (x - mean).
+
+    mean [scopes, K] and steps [scopes] are written in place; a row that overflowed says nothing and is passed over.
+    """
+    told = x.isfinite().all(-1)
+    steps.add_(told)
+    weight = torch.where(told, (1 - decay) / (1 - decay**steps), 0.0).to(x.dtype)
+    return mean.lerp_(x.nan_to_num(), weight[:, None])

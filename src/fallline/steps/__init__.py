@@ -1,0 +1,5 @@
+"""How far: step rules."""
+
+from .constant import Constant
+
+__all__ = ["Constant"]

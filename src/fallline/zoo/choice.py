@@ -1,0 +1,90 @@
+"""How a momentum argument is read: a number, a sequence of candidates, or "auto"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.part import Filter, Scale, Selector
+from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain
+from ..selectors import Greedy
+
+AUTO = (0.5, 0.9, 0.99)  # the recommended bank
+GREEDY = Greedy()
+BANKS = {"probe": Probe, "full": Bank}
+
+Momentum = float | str | Sequence[float]
+Betas = tuple[Momentum, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who chooses among candidates, and with which memory.
+
+    bank: "probe" (candidates on a sample, one full buffer) or "full" (K buffers). scale: None for the optimizer's own.
+    """
+
+    bank: str = "probe"
+    selector: Selector = GREEDY
+    scale: Scale | None = None
+
+    def __post_init__(self) -> None:
+        if self.bank not in BANKS:
+            raise ValueError(
+                f"Invalid bank: {self.bank!r}; choose 'probe' (one buffer and a sample) or 'full' (K buffers)."
+            )
+
+    def filter(self, candidates: Sequence[float | QuasiHyperbolic], scale: Scale | None = None) -> Filter:
+        """The filter that chooses among these candidates."""
+        return BANKS[self.bank](tuple(candidates), self.selector, self.scale or scale or UnitGain())
+
+
+def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | None]:
+    """The number to show and the candidates, None where one number is given (a bank of one is that number)."""
+    if isinstance(momentum, str):
+        if momentum != "auto":
+            raise ValueError(f"Invalid {name}: {momentum!r}; give a number, a sequence of candidates, or 'auto'.")
+        momentum = AUTO
+    if isinstance(momentum, (int, float)):
+        return check_number(momentum, name), None
+    bank = tuple(sorted(check_number(beta, f"{name} candidate") for beta in momentum))
+    if not bank:
+        raise ValueError(f"Invalid {name}: the bank of candidates is empty; give at least one number, or 'auto'.")
+    if len(set(bank)) < len(bank):
+        raise ValueError(f"Invalid {name}: candidates must differ, but got {bank}.")
+    return bank[0], bank if len(bank) > 1 else None
+
+
+def check_number(value: Any, name: str) -> float:
+    """A momentum in [0, 1), or a clear error."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+        raise ValueError(f"Invalid {name}: {value!r}; it must be a number in [0, 1), a sequence of such, or 'auto'.")
+    return float(value)
+
+
+def split_betas(group: dict[str, Any]) -> dict[str, Any]:
+    """A group whose betas may hold candidates -> numbers to show, and the candidates."""
+    if "betas" not in group or "candidates" in group:
+        return group
+    if isinstance(group["betas"], str) or len(group["betas"]) != 2:
+        raise ValueError(
+            f"Invalid betas: {group['betas']!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
+        )
+    first, second = group["betas"]
+    shown, candidates = split(first, "beta parameter at index 0")
+    return {**group, "betas": (shown, _number(second)), "candidates": candidates}
+
+
+def _number(beta2: Any) -> float:
+    if isinstance(beta2, (str, bool)) or not isinstance(beta2, (int, float)) or not 0.0 <= beta2 < 1.0:
+        raise ValueError(f"Invalid beta parameter at index 1: {beta2!r}; it must be a number in [0, 1).")
+    return float(beta2)
+
+
+def refuse(name: str, fused: bool | None = None, amsgrad: bool = False) -> None:
+    """Flags of torch that are not there yet are errors: a flag that does nothing is worse."""
+    if fused:
+        raise RuntimeError(f"{name} has no fused kernel yet; pass fused=None (foreach is on by default).")
+    if amsgrad:
+        raise ValueError(f"{name} does not support amsgrad; use torch.optim.{name}(amsgrad=True).")

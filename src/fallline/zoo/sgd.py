@@ -1,0 +1,100 @@
+"""SGD, with torch's own arguments; its momentum may choose itself.
+
+`momentum` is a number (then it is torch's algorithm), a sequence of candidates, or "auto" (the recommended bank).
+By keyword: bank="probe" (candidates on a sample, no second buffer) or "full"; selector, who chooses; scale, how loud
+the choice speaks; delay, on_nonfinite and chunk_bytes as in `Descent`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..combines import Coupled
+from ..core.descent import Descent
+from ..core.part import Filter, Scale, Selector
+from ..core.rule import Rule
+from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic
+from ..metrics import Euclid
+from ..steps import Constant
+from .choice import GREEDY, Choice, Momentum, check_number, refuse, split
+
+Group = dict[str, Any]
+
+
+class SGD(Descent):
+    """Stochastic gradient descent with heavy-ball or Nesterov momentum; with candidates, momentum that chooses itself.
+
+        m <- mu m + (1 - dampening) (g + weight_decay theta),    theta <- theta - lr m          (Nesterov: theta - lr
+        (g + mu m))
+
+    With candidates the output has the gain of a heavy ball of momentum `reference`, so that a learning rate found with
+    momentum 0.9 keeps its meaning; the candidate equal to `reference` is exactly torch's algorithm.
+    Reference: torch.optim.SGD; Lee & Lee, arXiv 2512.06370 for the choice.
+
+    >>> import torch
+    >>> w = torch.nn.Parameter(torch.ones(100))
+    >>> opt = SGD([w], lr=0.1, momentum="auto")
+    >>> w.square().sum().backward(); opt.step(); opt.param_groups[0]["candidates"]
+    (0.5, 0.9, 0.99)
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        momentum: Momentum = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        reference: float = 0.9,
+        bank: str = "probe",
+        selector: Selector = GREEDY,
+        scale: Scale | None = None,
+        delay: int = 0,
+        on_nonfinite: str = "skip",
+        chunk_bytes: int | None = None,
+    ) -> None:
+        refuse("SGD", fused=fused)
+        self.choice = Choice(bank, selector, scale)
+        shown, candidates = split(momentum, "momentum value")
+        defaults = {"momentum": shown, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
+        super().__init__(
+            params,
+            lr=lr,
+            defaults=defaults | {"reference": check_number(reference, "reference"), "candidates": candidates},
+            maximize=maximize,
+            foreach=foreach,
+            delay=delay,
+            on_nonfinite=on_nonfinite,
+            chunk_bytes=chunk_bytes,
+        )
+
+    def prepare(self, group: Group) -> Group:
+        """Split a group's own momentum into the number shown and the candidates."""
+        if "momentum" in group and "candidates" not in group:
+            group["momentum"], group["candidates"] = split(group["momentum"], "momentum value")
+        return group
+
+    def sentence(self, group: Group) -> Rule:
+        """Heavy ball, Euclid, constant step, coupled decay."""
+        return Rule(self._filter(group), Euclid(), Constant(), Coupled(group["weight_decay"]))
+
+    def _filter(self, group: Group) -> Filter:
+        mu, nesterov, dampening = group["momentum"], group["nesterov"], group["dampening"]
+        if nesterov and (dampening or not (mu or group["candidates"])):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        if group["candidates"]:
+            if dampening:
+                raise ValueError(
+                    f"Invalid dampening: {dampening}; a momentum that chooses itself is scaled by `scale` instead."
+                )
+            reference = (Nesterov if nesterov else HeavyBall)(group["reference"])
+            bank = [QuasiHyperbolic(b, b if nesterov else 1.0) for b in group["candidates"]]
+            return self.choice.filter(bank, GainOf(reference))
+        return Identity() if mu == 0 else Nesterov(mu) if nesterov else HeavyBall(mu, dampening)
