@@ -1,0 +1,75 @@
+# Fallline's commands. `make race` and `make test` need only Python >= 3.10, pip and make: both make the
+# environment they need in .venv, in either order. Another Python: make PYTHON=/path/to/python3.12 test
+
+PYTHON ?= python3
+WORKLOADS ?= digits chars
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+# The two variables hold the build backend to the tested versions too: older pips read the first, newer the second.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PY) -m pip
+INSTALL := $(PIP) install --constraint constraints.txt --editable
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help race test check format slow table clean distclean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+race: $(VENV)/.race  ## Command 1: install, run the first race, end with a table and a picture
+	$(BIN)/fallline race $(WORKLOADS) --quick
+
+test: check  ## Command 2: install, run every check and every test
+	$(PY) -m pytest
+
+check: $(VENV)/.test  ## lint, format and types, without the tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.test  ## rewrite the code in the project's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+slow: $(VENV)/.test  ## the tests that take minutes
+	$(PY) -m pytest -m slow
+
+table: $(VENV)/.race  ## write the results table of README.md anew
+	$(PY) -m benchmarks.table
+
+clean:  ## remove caches and build products
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean  ## remove the environment too
+	rm -rf $(VENV)
+
+# --- the environment: made once, installed again when the pins change --------------------------------------------
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "Fallline needs Python 3.10 or newer, and '$(PYTHON)' is missing or older."; \
+	  echo "Install one, or name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(PYTHON) -m venv $(VENV); \
+	else \
+	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(PY) install --quiet pip; \
+	fi || { \
+	  echo "'$(PYTHON)' cannot make a virtual environment: it lacks the modules venv and ensurepip."; \
+	  echo "On Debian and Ubuntu: apt install python3-venv. Elsewhere: make PYTHON=/path/to/a/full/python3 $(MAKECMDGOALS)"; \
+	  exit 1; } >&2
+	@touch $@
+
+$(VENV)/.race: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Fallline and what a race needs (the first time this downloads PyTorch)"
+	@$(INSTALL) ".[race]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"
+	@$(INSTALL) ".[test]"
+	@touch $(VENV)/.race $@
