@@ -148,9 +148,8 @@ def inner(a: Field, b: Field) -> Tensor:
 
 
 def count(x: Field) -> Tensor:
-    """Number of elements, one number per tensor: [1] or [k], float64."""
-    parts = tensors_of(x)
-    return torch.tensor([part.numel() for part in parts], dtype=torch.float64, device=parts[0].device)
+    """Number of elements, one number per tensor: [1] or [k], float64. Filled in on the device: a copy would wait."""
+    return torch.stack([part.new_full((), part.numel(), dtype=torch.float64) for part in tensors_of(x)])
 
 
 def peaks(x: Field) -> Tensor:

@@ -48,13 +48,13 @@ def _summary(chunks: list[Chunk]) -> Tensor:
     """Momentum and gain of a group: where all its parameters share one choice that of the first, else the medians."""
     shared = not isinstance(chunks[0].rule.filter, Chooser) or chunks[0].rule.filter.scope == "global"
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
-    beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem))]
-    gain = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.gain(mem, c.t))]
+    beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
+    gain = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.gain(mem, c.t), c.t)]
     return torch.stack([torch.stack(beta).median(), torch.stack(gain).median()])
 
 
-def _numbers(x: Any) -> list[Tensor]:
-    return tensors_of(x) if not isinstance(x, float) else [torch.tensor(x, dtype=torch.float64)]
+def _numbers(x: Any, like: Tensor) -> list[Tensor]:
+    return tensors_of(x) if not isinstance(x, float) else [torch.full_like(like, x)]
 
 
 def _write(group: Group, said: list[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, final
 
 import torch
@@ -67,7 +68,12 @@ class Replay(Selector):
 
     def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
         """One-hot on the next choice of the path."""
-        path = torch.tensor(self.choices, device=alignment.device)
+        path = _on(alignment.device, self.choices)
         now = mem.turn.long().clamp(max=len(self.choices) - 1)
         mem.turn.add_(1)
         return torch.nn.functional.one_hot(path[now], alignment.shape[1]).double()
+
+
+@lru_cache(maxsize=64)
+def _on(device: torch.device, choices: tuple[int, ...]) -> Tensor:
+    return torch.tensor(choices, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import ClassVar, final
 
@@ -93,12 +94,17 @@ class Cone(Selector):
         """c of the best feasible face; where all alignments are negative, the candidate that loses least."""
         a = smooth(alignment, mem.aligned, mem.steps, self.smoothing)
         k = a.shape[1]
-        faces = torch.tensor([f for f in product((0.0, 1.0), repeat=k) if any(f)], dtype=a.dtype, device=a.device)
-        c = _on_faces(faces, a, power)
+        c = _on_faces(_faces(k, a.dtype, a.device), a, power)
         worth = torch.where((c >= 0).all(-1), (c * a[:, None]).sum(-1), -torch.inf)
         best = c.gather(1, worth.argmax(-1)[:, None, None].expand(-1, 1, k))[:, 0]
         single = torch.nn.functional.one_hot(pay(a, power).argmax(-1), k).to(a.dtype)
         return _or_first(torch.where(worth.amax(-1, keepdim=True) > 0, best, single)).abs()  # no minus zeros
+
+
+@lru_cache(maxsize=64)
+def _faces(k: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Every non-empty set of k candidates as a row of zeros and ones: [2^k - 1, k]."""
+    return torch.tensor([f for f in product((0.0, 1.0), repeat=k) if any(f)], dtype=dtype, device=device)
 
 
 def _on_faces(faces: Tensor, a: Tensor, power: Tensor) -> Tensor:

@@ -1,0 +1,74 @@
+"""On a GPU: the numbers of the CPU, and no step that waits for the device. Skipped where there is none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sampler import noisy_descent
+from torch import nn
+
+from fallline import SGD, AdamW, Cone, Greedy, Lion
+from fallline.core.error import NonFiniteError
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+SHAPES = ((300, 40), (7,), (), (2, 3, 4))
+STREAM = noisy_descent(9, 20, SHAPES)
+AUTO = ("auto", 0.999)
+RECIPES = {
+    "adamw": lambda p: AdamW(p, 0.01),
+    "auto": lambda p: AdamW(p, 0.01, AUTO),
+    "full": lambda p: AdamW(p, 0.01, AUTO, bank="full"),
+    "parameter": lambda p: AdamW(p, 0.01, AUTO, selector=Greedy(scope="parameter")),
+    "late": lambda p: AdamW(p, 0.01, AUTO, delay=1),
+    "cone": lambda p: AdamW(p, 0.01, AUTO, bank="full", selector=Cone()),
+    "sgd-auto": lambda p: SGD(p, 0.01, "auto"),
+    "lion-auto": lambda p: Lion(p, 0.01, ("auto", 0.99)),
+}
+
+
+def driven(make, device, dtype=torch.float64, poison=()):
+    """Parameters after a fixed stream, and the optimizer; gradients of the steps in `poison` hold a NaN."""
+    params = [nn.Parameter(torch.ones(s, dtype=dtype, device=device)) for s in SHAPES]
+    opt = make(params)
+    for n, grads in enumerate(STREAM):
+        for p, g in zip(params, grads, strict=True):
+            p.grad = (g * torch.nan if n in poison else g).to(device, dtype)
+        opt.step()
+    return params, opt
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_gpu_finds_what_the_cpu_finds(name):
+    (here, a), (there, b) = driven(RECIPES[name], "cpu"), driven(RECIPES[name], "cuda")
+    assert all(torch.allclose(p, q.cpu(), rtol=1e-9, atol=1e-12) for p, q in zip(here, there, strict=True))
+    assert a.report()["groups"][0]["momentum"] == pytest.approx(b.report()["groups"][0]["momentum"])
+
+
+@pytest.mark.filterwarnings("ignore:The gradient")
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_bad_step_moves_nothing_and_is_heard_of_later(name):
+    (here, _), (there, opt) = (driven(RECIPES[name], d, poison=(3, 4, 11)) for d in ("cpu", "cuda"))
+    assert all(torch.allclose(p, q.cpu(), rtol=1e-9, atol=1e-12) for p, q in zip(here, there, strict=True))
+    assert opt.report()["skipped"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:The gradient")
+def test_ten_bad_steps_in_a_row_raise_here_too():
+    with pytest.raises(NonFiniteError, match="in a row"):
+        _, opt = driven(RECIPES["auto"], "cuda", poison=range(20))
+        opt.report()
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "cone"])
+def test_a_step_never_waits(name):
+    """torch raises at every synchronisation of host and device; the first step may allocate and plan."""
+    params, opt = driven(RECIPES[name], "cuda", torch.float32)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            opt.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(p.isfinite().all() for p in params)
