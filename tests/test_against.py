@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference import GreedyReference
-from sampler import noisy_descent
 from torch import nn
 
 import fallline
 from fallline import Greedy, Replay, UnitGain
+from reference import GreedyReference
+from sampler import noisy_descent
 
 STEPS = 50
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sampler import noisy_descent
 from torch import nn
 
 from fallline import SGD, AdamW, Cone, Greedy, Lion
 from fallline.core.error import NonFiniteError
+from sampler import noisy_descent
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sampler import noisy_descent
 from torch import nn
 
 from fallline import SGD, Adam, AdamW, Cone, Greedy, Lion, Span, UnitPower
 from fallline.core.field import Bundle, as_field, each, inner, peaks, total
 from fallline.core.rule import Rule
 from fallline.zoo.registry import REGISTRY
+from sampler import noisy_descent
 
 SHAPES = ((40, 9), (3,), (), (2, 3, 4), (700,), (1, 5))
 STREAM = noisy_descent(3, 30, SHAPES)

@@ -6,8 +6,6 @@ import math
 
 import pytest
 import torch
-from laws.filter import LAWS, run
-from sampler import noisy_descent
 from torch.testing import assert_close
 
 from fallline import (
@@ -27,6 +25,8 @@ from fallline import (
 )
 from fallline.core.memory import Memory
 from fallline.statistics import response
+from laws.filter import LAWS, run
+from sampler import noisy_descent
 
 FILTERS = (
     Identity(),

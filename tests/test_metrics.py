@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from laws.metric import LAWS
-from sampler import fields
 
 from fallline import Euclid, SecondMoment, Sign
+from laws.metric import LAWS
+from sampler import fields
 
 METRICS = (Euclid(), Sign(), SecondMoment(0.9, 1e-12))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from laws.selector import LAWS, fresh, paid
-from sampler import autocorrelated
 from torch.testing import assert_close
 
 from fallline import SGD, Cone, Greedy, Span
+from laws.selector import LAWS, fresh, paid
+from sampler import autocorrelated
 
 SELECTORS = (Greedy(), Cone(), Span())
 

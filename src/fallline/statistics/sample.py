@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from torch import Tensor
 
-RUN = 64  # coordinates in a row, so that reading the sample is a vector load
-# A run begins every so many coordinates: 1/124 of a tensor. Prime, so that runs do not stay in the same columns.
-STRIDE = 7919
+FEW = 32  # coordinates of a small tensor, or all of them
+SHARE = 124  # one in so many of a large one
+RUN = 64  # coordinates in a row at most, so that reading a large sample is a vector load
 
 
 def sample(x: Tensor) -> Tensor:
-    """Runs of up to 64 coordinates spread over x, 1/64 of a small tensor and 1/124 of a large one: [runs, run].
+    """At least four runs of coordinates spread evenly over x, at least 32 or all of them, else 1/124: [runs, run].
 
     Always the same coordinates, in logical order; a view where x is contiguous.
 
     >>> import torch
-    >>> sample(torch.arange(640)).tolist()
-    [[315, 316, 317, 318, 319, 320, 321, 322, 323, 324]]
+    >>> sample(torch.arange(400)).tolist()[0]
+    [53, 54, 55, 56, 57, 58, 59, 60]
     """
     flat, n = x.reshape(-1), x.numel()
-    run = min(max(n // RUN, 1), RUN)
-    stride = min(STRIDE, n)
-    rows = flat[: n // stride * stride].view(-1, stride)
+    size = max(n // SHARE, min(n, FEW))
+    run = min(RUN, max(size // 4, 1))
+    rows = size // run
+    # A little less than n / rows, and odd: runs must not stay in the same columns of a matrix.
+    stride = max(run, n // rows * 17 // 18 | 1)
+    first = (n - rows * stride) // 2
     start = (stride - run) // 2
-    return rows[:, start : start + run]
+    return flat[first : first + rows * stride].view(rows, stride)[:, start : start + run]

@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..filters import EMA
 from ..metrics import SecondMoment
 from ..steps import Constant
-from .choice import GREEDY, Betas, Choice, refuse, split_betas
+from .choice import Betas, Choice, refuse, split_betas
 
 Group = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Adam(Descent):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
         bank: str = "probe",
-        selector: Selector = GREEDY,
+        selector: Selector | None = None,
         scale: Scale | None = None,
         delay: int = 0,
         on_nonfinite: str = "skip",
@@ -107,7 +107,7 @@ class AdamW(Adam):
         foreach: bool | None = None,
         fused: bool | None = None,
         bank: str = "probe",
-        selector: Selector = GREEDY,
+        selector: Selector | None = None,
         scale: Scale | None = None,
         delay: int = 0,
         on_nonfinite: str = "skip",

@@ -11,8 +11,8 @@ from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain
 from ..selectors import Greedy
 
 AUTO = (0.5, 0.9, 0.99)  # the recommended bank
-GREEDY = Greedy()
 BANKS = {"probe": Probe, "full": Bank}
+GREEDY = {"probe": Greedy(smoothing=0.9), "full": Greedy()}
 
 Momentum = float | str | Sequence[float]
 Betas = tuple[Momentum, float]
@@ -22,11 +22,12 @@ Betas = tuple[Momentum, float]
 class Choice:
     """Who chooses among candidates, and with which memory.
 
-    bank: "probe" (candidates on a sample, one full buffer) or "full" (K buffers). scale: None for the optimizer's own.
+    bank: "probe" (candidates on a sample, one full buffer) or "full" (K buffers). selector: None for greedy, its pay
+    averaged over about ten steps where a sample has to stand for all. scale: None for the optimizer's own.
     """
 
     bank: str = "probe"
-    selector: Selector = GREEDY
+    selector: Selector | None = None
     scale: Scale | None = None
 
     def __post_init__(self) -> None:
@@ -37,7 +38,8 @@ class Choice:
 
     def filter(self, candidates: Sequence[float | QuasiHyperbolic], scale: Scale | None = None) -> Filter:
         """The filter that chooses among these candidates."""
-        return BANKS[self.bank](tuple(candidates), self.selector, self.scale or scale or UnitGain())
+        selector = self.selector or GREEDY[self.bank]
+        return BANKS[self.bank](tuple(candidates), selector, self.scale or scale or UnitGain())
 
 
 def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | None]:

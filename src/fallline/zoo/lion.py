@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..filters import QuasiHyperbolic
 from ..metrics import Sign
 from ..steps import Constant
-from .choice import GREEDY, Betas, Choice, split_betas
+from .choice import Betas, Choice, split_betas
 
 Group = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Lion(Descent):
         maximize: bool = False,
         foreach: bool | None = None,
         bank: str = "probe",
-        selector: Selector = GREEDY,
+        selector: Selector | None = None,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,

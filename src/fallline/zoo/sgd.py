@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid
 from ..steps import Constant
-from .choice import GREEDY, Choice, Momentum, check_number, refuse, split
+from .choice import Choice, Momentum, check_number, refuse, split
 
 Group = dict[str, Any]
 
@@ -54,7 +54,7 @@ class SGD(Descent):
         fused: bool | None = None,
         reference: float = 0.9,
         bank: str = "probe",
-        selector: Selector = GREEDY,
+        selector: Selector | None = None,
         scale: Scale | None = None,
         delay: int = 0,
         on_nonfinite: str = "skip",
