@@ -10,7 +10,7 @@ RUN = 64  # coordinates in a row at most, so that reading a large sample is a ve
 
 
 def sample(x: Tensor) -> Tensor:
-    """At least four runs of coordinates spread evenly over x, at least 32 or all of them, else 1/124: [runs, run].
+    """All of a tiny x, else at least four runs that are spread over it: 32 coordinates or 1/124 of them, [runs, run].
 
     Always the same coordinates, in logical order; a view where x is contiguous.
 
@@ -20,7 +20,7 @@ def sample(x: Tensor) -> Tensor:
     """
     flat, n = x.reshape(-1), x.numel()
     size = max(n // SHARE, min(n, FEW))
-    run = min(RUN, max(size // 4, 1))
+    run = n if size == n else min(RUN, size // 4)
     rows = size // run
     # A little less than n / rows, and odd: runs must not stay in the same columns of a matrix.
     stride = max(run, n // rows * 17 // 18 | 1)
