@@ -1,0 +1,1 @@
+"""The command line: `fallline race`, `fallline list`."""

@@ -1,0 +1,37 @@
+"""The typer app and its commands."""
+
+from typing import Annotated
+
+import typer
+
+from fallline.cli.listing import entries
+from fallline.cli.racing import race
+
+app = typer.Typer(
+    name="fallline",
+    help="Optimizers that choose their own hyperparameters while they train.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(race)
+app.command("list")(entries)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        import fallline
+
+        typer.echo(f"fallline {fallline.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Optimizers that choose their own hyperparameters while they train."""

@@ -1,0 +1,113 @@
+"""`fallline race`: reads the options, shows progress, prints tables and verdicts."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from fallline.race.picture import draw
+from fallline.race.plan import Plan
+from fallline.race.race import Race
+from fallline.race.registry import expand
+from fallline.race.store import Record
+from fallline.race.table import known, standings
+
+SCHEDULES = {"constant": ("constant",), "cosine": ("cosine",), "both": ("constant", "cosine")}
+console = Console()
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...]:
+    """Comma-separated numbers; none for None."""
+    try:
+        return tuple(float(word) for word in text.split(",")) if text else ()
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 1e-3,3e-3", param_hint=option) from None
+
+
+Lr = Annotated[str | None, typer.Option(help="Learning rates, separated by commas.")]
+Momentum = Annotated[str | None, typer.Option(help="Fixed momenta, separated by commas.")]
+Bank = Annotated[str | None, typer.Option(help="Candidates of the self-choosing optimizers, separated by commas.")]
+
+
+def race(
+    workload: Annotated[list[str], typer.Argument(help="digits, digits-mlp, digits-cnn, chars, quadratic, fashion.")],
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd; the default depends on the workload.")] = None,
+    lr: Lr = None,
+    momentum: Momentum = None,
+    bank: Bank = None,
+    schedule: Annotated[str, typer.Option(help="constant, cosine or both.")] = "both",
+    seeds: Annotated[int, typer.Option(min=0, help="How many seeds; 0 is the default: 5, with --quick 3.")] = 0,
+    steps: Annotated[int, typer.Option(min=0, help="Steps per run; 0 is the workload's default.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A sweep of about two minutes on two cores.")] = False,
+    controls: Annotated[bool, typer.Option("--controls", help="Also replay recorded paths.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data files (fashion).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+) -> None:
+    """Race self-choosing optimizers against fixed momenta. Interrupted, it goes on where it stopped."""
+    if schedule not in SCHEDULES:
+        raise typer.BadParameter(f"{schedule!r}; choose constant, cosine or both", param_hint="--schedule")
+    try:
+        for name in expand(workload):
+            plan = Plan(
+                name,
+                optimizer,
+                numbers(lr, "--lr"),
+                numbers(momentum, "--momentum"),
+                numbers(bank, "--bank") or None,
+                SCHEDULES[schedule],
+                seeds,
+                steps,
+                quick,
+                controls,
+            )
+            one(Race(plan.filled(), out, data, workers or os.cpu_count() or 1))
+    except (ValueError, FileNotFoundError) as error:
+        console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def one(contest: Race) -> None:
+    """Run one workload and show what came of it."""
+    with progress() as bar:
+        # Under --quick the quadratic's table is left to the full race: it alone takes a minute.
+        result = contest.result(meter(bar, contest), certify=not contest.plan.quick)
+    for schedule in result["plan"]["schedules"]:
+        console.print(standings(result, schedule))
+    for sentence in result["verdicts"]:
+        console.print(sentence, highlight=False, soft_wrap=True)
+    if result["check"]:
+        console.print(known(result["check"]))
+        for fault in result["check"]["faults"]:
+            console.print(f"[red]{fault}[/]", highlight=False, soft_wrap=True)
+    picture = draw(result, contest.folder / "race.png")
+    console.print(f"Results: {contest.folder / 'results.json'}\nPicture: {picture}", highlight=False, soft_wrap=True)
+
+
+def progress() -> Progress:
+    """A bar with counts and times."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+        console=console,
+    )
+
+
+def meter(bar: Progress, contest: Race) -> Callable[[Record, bool], None]:
+    """What moves the bar: finished runs count at once, fresh ones are named."""
+    job = bar.add_task(contest.plan.workload, total=contest.size, last="")
+
+    def tick(record: Record, fresh: bool) -> None:
+        s = record["setting"]
+        end = "diverged" if record["diverged"] else f"{record['validation']:.4f}"
+        bar.update(job, advance=1, last=f"{record['label']} lr {s['lr']:g} {s['schedule']}: {end}" if fresh else "")
+
+    return tick

@@ -1,0 +1,76 @@
+"""Runs settings that are not done yet, in this process or in several."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fallline.race.setting import Setting
+from fallline.race.store import Record, Store
+from fallline.race.train import train
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How to run: where results go, where data lies, in how many processes."""
+
+    store: Store
+    data: Path | None
+    workers: int
+
+    def run(self, settings: list[Setting], tick: Callable[[Record, bool], None]) -> list[Record]:
+        """Records in the order of the settings; `tick(record, fresh)` is called as each becomes available."""
+        done: dict[str, Record] = {}
+        missing: list[Setting] = []
+        for s in settings:
+            record = self.store.load(s.key)
+            if record is None:
+                missing.append(s)
+            else:
+                done[s.key] = record
+                tick(record, False)
+        for record in self.fresh(missing):
+            done[record["key"]] = record
+            tick(record, True)
+        return [done[s.key] for s in settings]
+
+    def fresh(self, settings: list[Setting]) -> Iterator[Record]:
+        """Train what is missing."""
+        if self.workers == 1 or len(settings) < 2:
+            with one_thread():
+                yield from (work(s, self.store, self.data) for s in settings)
+        else:
+            yield from self.spread(settings)
+
+    def spread(self, settings: list[Setting]) -> Iterator[Record]:
+        """Train in worker processes; spawned, because a forked torch can hang in its thread pool."""
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.workers, spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures = [pool.submit(work, s, self.store, self.data) for s in settings]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, so that a run gives the same numbers here and in a worker."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def work(s: Setting, store: Store, data: Path | None) -> Record:
+    """Train one setting and keep its record."""
+    record = train(s, data, store.load(s.source) if s.source else None)
+    store.save(record)
+    return record

@@ -1,0 +1,54 @@
+"""The command line: version, list, help, and what it says when something is missing or wrong."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import fallline
+from fallline.cli.__main__ import app, missing
+
+runner = CliRunner()
+
+
+def test_version():
+    told = runner.invoke(app, ["--version"])
+    assert told.exit_code == 0
+    assert told.stdout.strip() == f"fallline {fallline.__version__}"
+
+
+def test_list_names_every_registered_optimizer():
+    registry = pytest.importorskip("fallline.zoo.registry").REGISTRY
+    told = runner.invoke(app, ["list"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    assert all(name in told.stdout for name in registry)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["nonsense"], "Unknown workload nonsense"),
+        (["chars", "--lr", "fast"], "not a list of numbers"),
+        (["chars", "--lr", "-1"], "positive numbers"),
+        (["chars", "--momentum", "1.0"], "Momenta lie in [0, 1)"),
+        (["chars", "--schedule", "linear"], "constant, cosine or both"),
+        (["chars", "--optimizer", "lion"], "knows adamw, sgd"),
+        (["chars", "--controls", "--seeds", "1"], "--seeds 2"),
+    ],
+)
+def test_bad_options_are_named(words, expected):
+    told = runner.invoke(app, ["race", *words], env={"COLUMNS": "400"})
+    assert told.exit_code == 2
+    assert expected in told.output
+
+
+def test_without_the_extra_it_says_how_to_get_it():
+    with pytest.raises(SystemExit, match=r'typer.*pip install "fallline\[race\]"'):
+        missing("typer")()
+
+
+def test_importing_fallline_imports_none_of_the_extras():
+    code = "import sys, fallline; print(sorted({'typer', 'rich', 'matplotlib', 'sklearn', 'scipy'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
