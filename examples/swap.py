@@ -1,9 +1,9 @@
 """Replace AdamW in a loop you already have: two changed lines, everything else stays.
 
-    - from torch.optim import AdamW
-    + from fallline import AdamW
-    - optimizer = AdamW(model.parameters(), lr=1e-3)
-    + optimizer = AdamW(model.parameters(), lr=1e-3, betas=("auto", 0.999))
+- from torch.optim import AdamW
++ from fallline import AdamW
+- optimizer = AdamW(model.parameters(), lr=1e-3)
++ optimizer = AdamW(model.parameters(), lr=1e-3, betas=("auto", 0.999))
 """
 
 import os
@@ -20,7 +20,7 @@ model = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Tanh(), torch.nn.Li
 optimizer = AdamW(model.parameters(), lr=1e-2, betas=("auto", 0.999))
 scheduler = CosineAnnealingLR(optimizer, T_max=STEPS)
 
-for step in range(STEPS):
+for _ in range(STEPS):
     x = torch.randn(64, 2)
     loss = (model(x)[:, 0] - (x[:, 0] * x[:, 1]).sin()).square().mean()
     optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The greedy momentum rule written once more, from the formulas alone, one number at a time: the oracle of the engine."""
+"""The greedy momentum rule written once more, from the formulas alone: the oracle of the engine."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def autocorrelated(white: float, smooth: float, rho: float, steps: int) -> Tenso
 
 
 def noisy_descent(seed: int, steps: int, shapes: tuple[tuple[int, ...], ...] = SHAPES) -> list[list[Tensor]]:
-    """Gradients of several tensors: a slow drift with rho = .9 plus white noise, so that choices change now and then."""
+    """Gradients of several tensors: a slow drift with rho = .9 plus white noise, so that choices change."""
     generator = torch.Generator().manual_seed(seed)
     drift = [torch.zeros(s, dtype=torch.float64) for s in shapes]
     stream = []

@@ -1,4 +1,4 @@
-"""Laws of selectors: a choice does not depend on how candidates are scaled, ordered or counted, nor on the loss's unit."""
+"""Laws of selectors: a choice does not depend on how candidates are scaled or ordered, nor on the loss's unit."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checkpoint import compare, restore
 from .echo import Echo
-from .error import CheckpointError
 from .guard import Guard
-from .memory import kept_unless, restore
-from .plan import Chunk, Plan, live, make_plan
-from .report import report, sentence, show_choices
+from .memory import kept_unless
+from .plan import Chunk, Plan, live, make_plan, trainable
+from .report import check_owner, report, sentence, show_choices, show_first
 from .rule import Rule
 
 Group = dict[str, Any]
@@ -63,8 +63,8 @@ class Descent(torch.optim.Optimizer):
         if delay not in (0, 1):
             raise ValueError(f"Invalid delay: {delay!r}; decisions act in the same step (0) or in the next one (1).")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
-        self._guard = Guard(on_nonfinite)
-        self._forget()
+        self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
+        _check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
 
@@ -85,22 +85,27 @@ class Descent(torch.optim.Optimizer):
                 loss = closure()
         self._echo.listen()
         self._guard.refuse(self.param_groups, type(self).__name__)
+        for group in self.param_groups:
+            check_owner(group)
         plan = self._current_plan()
         fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
         if fit is not False:
             self._walk(plan, fit)
-            show_choices(self.param_groups, plan.chunks, self._echo)
         return loss
 
     def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
         late = self.delay == 1 or not plan.measures
         told = {id(chunk): self._visit(chunk, fit, apply=late) for chunk in plan.chunks}
+        if late:
+            show_choices(self.param_groups, plan.chunks, self._echo)
         for scope in plan.scopes:
             with kept_unless(fit, scope.tensors()):
                 scope.decide(torch.cat([told[id(chunk)][scope.slot] for chunk in scope.chunks]))
-        for chunk in [] if late else plan.chunks:
-            with kept_unless(fit, chunk.tensors()):
-                self._apply(chunk, chunk.gradient())
+        if not late:
+            for chunk in plan.chunks:
+                with kept_unless(fit, chunk.tensors()):
+                    self._apply(chunk, chunk.gradient())
+            show_choices(self.param_groups, plan.chunks, self._echo)
 
     def _visit(self, chunk: Chunk, fit: bool | Tensor, apply: bool) -> dict[str, Tensor]:
         with kept_unless(fit, chunk.tensors()):
@@ -118,41 +123,49 @@ class Descent(torch.optim.Optimizer):
         chunk.rule.apply(chunk.p, g, chunk.mem, chunk.t, lr)
 
     def _current_plan(self) -> Plan:
-        """The plan of the last step, unless a gradient, a rule or the state changed."""
+        """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
-        live_now = [list(map(id, live(group))) for group in self.param_groups]
-        key = (rules, live_now, id(self.state), len(self.state))
-        if self._plan is None or self._plan[0] != key:
+        if self._plan is None or self._plan[0] != (rules, self._pieces()):
             self._allocate(rules)
-            loop = all(group["foreach"] is False for group in self.param_groups)
-            plan = make_plan(self.param_groups, rules, self.state, 0 if loop else self.chunk_bytes)
-            self._plan = ((rules, live_now, id(self.state), len(self.state)), plan)
+            plan = make_plan(self.param_groups, rules, self.state, self._budget())
+            self._plan = ((rules, self._pieces()), plan)
         return self._plan[1]
+
+    def _pieces(self) -> list[list[int]]:
+        """Where everything lies that a plan holds on to."""
+        return [
+            [place for p in live(group) for place in (id(p), p.data_ptr(), *map(id, self.state[p].values()))]
+            for group in self.param_groups
+        ]
+
+    def _budget(self) -> int | None:
+        return 0 if all(group["foreach"] is False for group in self.param_groups) else self.chunk_bytes
 
     def _rules(self) -> list[Rule]:
         return [self.sentence(group) for group in self.param_groups]
 
     def _allocate(self, rules: list[Rule]) -> None:
-        """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so."""
-        for rule, group in zip(rules, self.param_groups, strict=True):
-            for p in group["params"]:
-                if p.requires_grad and not self.state[p]:
-                    self.state[p] = rule.state(p)
+        """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
 
-    def _forget(self) -> None:
-        self._plan = None
-        self._echo = Echo()
+        A rule that remembers other things than the last one keeps what both know.
+        """
+        for rule, group in zip(rules, self.param_groups, strict=True):
+            keys = rule.state(torch.empty(1, device="meta")).keys()
+            for p in group["params"]:
+                if p.requires_grad and not keys <= self.state[p].keys():
+                    self.state[p] = rule.state(p) | {key: x for key, x in self.state[p].items() if key in keys}
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
         super().add_param_group(self.prepare(dict(param_group)))
+        group = self.param_groups[-1]
         try:
-            _check_lr(self.param_groups[-1]["lr"])
-            self.sentence(self.param_groups[-1])
+            _check_lr(group["lr"])
+            show_first(group, self.sentence(group))
         except Exception:
             self.param_groups.pop()
             raise
-        self._forget()
+        self._plan = None
 
     def prepare(self, group: Group) -> Group:
         """A new group's numbers as the optimizer keeps them; zoo classes split candidates from the momentum shown."""
@@ -171,12 +184,12 @@ class Descent(torch.optim.Optimizer):
         saved: dict[str, Any] = {}
 
         def look(_: Any, given: dict[str, Any]) -> None:
-            self._compare(given)
+            for group, told in zip(self.param_groups, given["param_groups"], strict=False):
+                compare(type(self).__name__, group, self.sentence({**group, **told}), told, given["state"])
             saved.update(given)
 
         def put_back(_: Any) -> None:
             restore(self.state, self.param_groups, saved)
-            self._forget()
 
         hooks = [
             self.register_load_state_dict_pre_hook(look),
@@ -188,31 +201,17 @@ class Descent(torch.optim.Optimizer):
             for hook in hooks:
                 hook.remove()
 
-    def _compare(self, saved: dict[str, Any]) -> None:
-        """Refuse a state that another rule wrote, before anything is loaded."""
-        for group, told in zip(self.param_groups, saved["param_groups"], strict=False):
-            for p, i in zip(group["params"], told["params"], strict=False):
-                wanted, given = (
-                    set(self.sentence({**group, **told}).state(p.detach().to("meta"))),
-                    set(saved["state"].get(i, {})),
-                )
-                if given and wanted != given:
-                    raise CheckpointError(
-                        f"The checkpoint's state of parameter {i} holds {sorted(given)}, but {type(self).__name__} "
-                        f"with {self.sentence(group)} keeps {sorted(wanted)}. "
-                        "Construct the optimizer as it was when it was saved."
-                    )
-
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if not name.startswith("_") or name == "_guard"}
-        return {**kept, **super().__getstate__()}
+        ours = {name: value for name, value in self.__dict__.items() if not name.startswith("_") or name == "_guard"}
+        ours.pop("step", None)  # schedulers wrap it, and the wrapper belongs to this very object
+        return {**ours, **super().__getstate__()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)  # checkpoints of an older version lack newer options
-        self._forget()
+            for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
+                group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
+        self._echo, self._plan = Echo(), None
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -220,8 +219,11 @@ class Descent(torch.optim.Optimizer):
     def report(self) -> dict[str, Any]:
         """What was chosen and why, as plain data: see `core/report.py`. Waits for the device."""
         self._echo.listen(wait=True)
-        self._current_plan()
-        return report(self)
+        rules = self._rules()
+        self._allocate(rules)
+        chunks = make_plan(self.param_groups, rules, self.state, self._budget(), trainable).chunks
+        self._plan = None  # the next step makes its own, of the parameters that have a gradient
+        return report(self, rules, chunks)
 
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""
@@ -229,8 +231,7 @@ class Descent(torch.optim.Optimizer):
 
 
 def _check_lr(lr: Any) -> None:
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-    elif not isinstance(lr, (int, float)) or not 0.0 <= lr:
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not isinstance(lr, (int, float, Tensor)) or not 0.0 <= lr:
         raise ValueError(f"Invalid learning rate: {lr}")

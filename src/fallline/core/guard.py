@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -81,8 +82,17 @@ class Guard:
         if not self.told:
             self.told = True
             warnings.warn(
-                f"{what}; the step was skipped. Later ones are only counted (opt.report()['skipped']).", stacklevel=6
+                f"{what}; the step was skipped. Later ones are only counted (opt.report()['skipped']).",
+                stacklevel=_depth(),
             )
+
+
+def _depth() -> int:
+    """How many calls lie between the caller and the code that called `step`, which is where a warning belongs."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("fallline", "torch"):
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _at_rest(groups: list[dict[str, Any]]) -> bool | Tensor:

@@ -1,4 +1,4 @@
-"""What parts remember: allocated, named, shared and restored by the engine, used by the parts.
+"""What parts remember: allocated, named and shared by the engine, used by the parts.
 
 In `optimizer.state[p]` everything is flat: `step` and `slot.name` (`filter.m`, `metric.v`), tensors only. A part sees
 its own slot as a `Memory`, whose attributes are fields.
@@ -51,7 +51,7 @@ def real(x: Tensor) -> Tensor:
 
     Numbers become vectors because a 0-d float32 tensor times a 0-d float64 coefficient would be float64.
     """
-    x = torch.view_as_real(x) if x.is_complex() else x
+    x = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
     return x.reshape(1) if x.dim() == 0 else x
 
 
@@ -67,20 +67,15 @@ def allocate(p: Tensor, memories: dict[str, dict[str, Tensor]]) -> State:
     return {"step": torch.zeros((), dtype=torch.float32, device=p.device), **wide}
 
 
-def restore(state: Any, groups: list[dict[str, Any]], saved: dict[str, Any]) -> None:
-    """Put back saved state exactly: torch casts all but `step` to the parameter's dtype, and aliases the source."""
-    params = [p for group in groups for p in group["params"]]
-    indices = [i for group in saved["param_groups"] for i in group["params"]]
-    for p, i in zip(params, indices, strict=True):
-        for key, value in saved["state"].get(i, {}).items():
-            state[p][key] = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
-
-
 def share(states: list[State], slot: str, names: list[str]) -> None:
-    """Let all parameters of one scope hold the very same tensors; where loaded copies disagree the first one wins."""
-    for state in states[1:]:
+    """Let all parameters of one scope hold the very same tensors.
+
+    Newcomers join the decision of those who have taken most steps; where loaded copies disagree the first one wins.
+    """
+    eldest = max(states, key=lambda state: float(state["step"]))
+    for state in states:
         for name in names:
-            state[f"{slot}.{name}"] = states[0][f"{slot}.{name}"]
+            state[f"{slot}.{name}"] = eldest[f"{slot}.{name}"]
 
 
 @contextmanager
@@ -95,7 +90,7 @@ def kept_unless(ok: bool | Tensor, tensors: list[Tensor]) -> Iterator[None]:
         x.copy_(torch.where(ok, x, old))
 
 
-def nbytes(state: Any) -> int:
+def nbytes(states: list[State]) -> int:
     """Bytes that the optimizer remembers; a tensor that many parameters share counts once."""
-    tensors = {id(x): x for entry in state.values() for x in entry.values() if isinstance(x, Tensor)}
+    tensors = {id(x): x for entry in states for x in entry.values() if isinstance(x, Tensor)}
     return sum(x.numel() * x.element_size() for x in tensors.values())

@@ -7,7 +7,7 @@ until a gradient appears or disappears, a rule changes or state is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,18 +91,29 @@ class Plan:
         return bool(self.scopes)
 
 
+def trainable(group: dict[str, Any]) -> list[Tensor]:
+    """The parameters of a group that have numbers to learn."""
+    return [p for p in group["params"] if p.requires_grad and p.numel()]
+
+
 def live(group: dict[str, Any]) -> list[Tensor]:
     """The parameters of a group that take part in this step."""
-    return [p for p in group["params"] if p.grad is not None and p.requires_grad and p.numel()]
+    return [p for p in trainable(group) if p.grad is not None]
 
 
-def make_plan(groups: list[dict[str, Any]], rules: list[Rule], state: Any, budget: int | None) -> Plan:
-    """Plan a step of all groups; every parameter must have its state already."""
+def make_plan(
+    groups: list[dict[str, Any]],
+    rules: list[Rule],
+    state: Any,
+    budget: int | None,
+    members: Callable[[dict[str, Any]], list[Tensor]] = live,
+) -> Plan:
+    """Plan a step of the groups' members; every parameter must have its state already."""
     _share_decisions(groups, rules, state)
     chunks = [
         _chunk(group, rule, part, state)
         for group, rule in zip(groups, rules, strict=True)
-        for block in _blocks(group, rule, state)
+        for block in _blocks(members(group), rule, state)
         for part in _cut(block, budget)
     ]
     return Plan(chunks, list(_scopes(chunks, state)))
@@ -113,9 +124,9 @@ def _grad(p: Tensor) -> Tensor:
     return p.grad
 
 
-def _blocks(group: dict[str, Any], rule: Rule, state: Any) -> Iterable[list[Tensor]]:
+def _blocks(params: list[Tensor], rule: Rule, state: Any) -> Iterable[list[Tensor]]:
     blocks: dict[Any, list[Tensor]] = {}
-    for p in live(group):
+    for p in params:
         history = tuple(float(state[p][key]) for key in _numbers(rule, state[p]))
         blocks.setdefault((p.device, p.dtype, history), []).append(p)
     return blocks.values()
@@ -148,10 +159,8 @@ def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
 
 def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) -> Chunk:
     states = [state[p] for p in owners]
-    for key in _numbers(
-        rule, states[0]
-    ):  # one clock for the chunk, not one for each parameter; fresh, so that others keep theirs
-        shared = states[0][key].clone()
+    for key in _numbers(rule, states[0]):
+        shared = states[0][key].clone()  # one clock for the chunk, not one for each parameter; others keep theirs
         for entry in states:
             entry[key] = shared
     mem = {slot: Memory(_fields(slot, states)) for slot in rule.parts}

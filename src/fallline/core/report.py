@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,17 @@ def sentence(groups: list[Group], rules: list[Rule]) -> str:
     return "\n".join(f"{'every group' if len(lines) == 1 else f'groups {at}'}: {words}" for words, at in lines.items())
 
 
-def shown_momentum(group: Group) -> float:
-    """The momentum that dashboards read: `betas[0]` of the Adam family, `momentum` of SGD."""
-    return float(group["betas"][0] if "betas" in group else group["momentum"])
+def word_of_momentum(group: Group) -> str | None:
+    """Where dashboards read the momentum: first of `betas` in the Adam family, `momentum` in SGD."""
+    return next((word for word in ("betas", "momentum") if word in group), None)
+
+
+def show_first(group: Group, rule: Rule) -> None:
+    """What a group shows before its first step: the choice that everyone starts with."""
+    part = rule.filter
+    if isinstance(part, Chooser):
+        momentum = part.momentum(Memory(part.decisions(torch.device("cpu"))))
+        _write(group, [float(momentum), float(group["lr"])])
 
 
 def show_choices(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
@@ -40,17 +49,18 @@ def show_choices(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
     for group in groups:
         choosing = [c for c in chunks if c.group is group and isinstance(c.rule.filter, Chooser)]
         if choosing:
-            _check_owner(group)
             echo.tell(_summary(choosing), partial(_write, group))
 
 
 def _summary(chunks: list[Chunk]) -> Tensor:
-    """Momentum and gain of a group: where all its parameters share one choice that of the first, else the medians."""
+    """Momentum and effective lr of a group: of the first parameter where all share one choice, else the medians."""
     shared = not isinstance(chunks[0].rule.filter, Chooser) or chunks[0].rule.filter.scope == "global"
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
     beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
     gain = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.gain(mem, c.t), c.t)]
-    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median()])
+    lr = chunks[0].group["lr"]
+    lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
+    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * lr])
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:
@@ -58,45 +68,48 @@ def _numbers(x: Any, like: Tensor) -> list[Tensor]:
 
 
 def _write(group: Group, said: list[float]) -> None:
-    momentum, gain = said
-    group["chosen"] = momentum
-    group["effective_lr"] = float(group["lr"]) * gain
-    if "betas" in group:
-        group["betas"] = (momentum, *group["betas"][1:])
-    elif "momentum" in group:
-        group["momentum"] = momentum
+    momentum, effective_lr = said
+    if not math.isfinite(effective_lr):
+        return  # the device took no step yet
+    group["chosen"], group["effective_lr"] = momentum, effective_lr
+    word = word_of_momentum(group)
+    if word:
+        group[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
 
 
-def _check_owner(group: Group) -> None:
+def check_owner(group: Group) -> None:
     """A momentum that is not the one we wrote last has another owner, such as OneCycleLR with cycle_momentum."""
-    ours, shown = group.get("chosen"), shown_momentum(group) if "betas" in group or "momentum" in group else None
-    if ours is not None and shown is not None and shown != ours:
+    ours, word = group.get("chosen"), word_of_momentum(group)
+    shown = ours if word is None else group[word][0] if word == "betas" else group[word]
+    if ours is not None and shown != ours:
         raise OwnershipError(
             f"The momentum of this group is chosen from {group.get('candidates')}, last {ours}, but {shown} is there "
             "(OneCycleLR and CyclicLR do so). Pass cycle_momentum=False there, or one number as momentum here."
         )
 
 
-def report(opt: Descent) -> dict[str, Any]:
-    """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often."""
-    rules = opt._rules()
+def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
+    """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often.
+
+    chunks hold every trainable parameter, with a gradient or without.
+    """
+    states = [opt.state[p] for group in opt.param_groups for p in group["params"] if opt.state.get(p)]
     return {
         "optimizer": type(opt).__name__,
         "rule": sentence(opt.param_groups, rules),
-        "step": max((int(entry["step"]) for entry in opt.state.values() if entry), default=0),
+        "step": max((int(state["step"]) for state in states), default=0),
         "skipped": opt.param_groups[0]["skipped"],
-        "state_bytes": nbytes(opt.state),
-        "groups": [_group(opt, group, rule) for group, rule in zip(opt.param_groups, rules, strict=True)],
+        "state_bytes": nbytes(states),
+        "groups": [
+            _group(opt, group, rule, [c for c in chunks if c.group is group])
+            for group, rule in zip(opt.param_groups, rules, strict=True)
+        ],
     }
 
 
-def _group(opt: Descent, group: Group, rule: Rule) -> dict[str, Any]:
-    lr, part = float(group["lr"]), rule.filter
-    chunks = [c for c in opt._current_plan().chunks if c.group is group]
-    told: dict[str, Any] = {"lr": lr, "momentum": 0.0, "effective_lr": lr}
-    if chunks:
-        beta, gain = _summary_of(chunks)
-        told |= {"momentum": beta, "effective_lr": lr * gain}
+def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
+    part = rule.filter
+    told = {"lr": float(group["lr"]), **_shown(group, rule, chunks)}
     if isinstance(part, Chooser) and chunks:
         choice: Any = part
         told |= {"candidates": list(choice.momenta), "scope": part.scope}
@@ -109,8 +122,13 @@ def _group(opt: Descent, group: Group, rule: Rule) -> dict[str, Any]:
     return told
 
 
-def _summary_of(chunks: list[Chunk]) -> list[float]:
-    return [float(x) for x in _summary(chunks)]
+def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
+    """Momentum and effective learning rate of the last step."""
+    if "chosen" in group:
+        return {"momentum": group["chosen"], "effective_lr": group["effective_lr"]}
+    walked = [c for c in chunks if c.clock > 0]
+    effective_lr = _summary(walked)[1] if walked else group["lr"]
+    return {"momentum": float(rule.filter.momentum(Memory({}))), "effective_lr": float(effective_lr)}
 
 
 def _parameters(opt: Descent, group: Group, choice: Any, names: list[str]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Candidates(Filter, Chooser):
         if not isinstance(self.scale, Scale):
             raise SlotError(f"{type(self).__name__} needs a Scale, such as UnitGain(), but got {self.scale!r}.")
         object.__setattr__(self, "candidates", _in_order(self.candidates))
+        self.selector.decisions(len(self.candidates))  # it may refuse this bank
 
     @cached_property
     def filters(self) -> tuple[QuasiHyperbolic, ...]:

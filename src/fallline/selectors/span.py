@@ -53,7 +53,8 @@ class Span(Selector):
     def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
         """N^-1 a; where nothing aligns, the shortest memory."""
         a = smooth(alignment, mem.aligned, mem.steps, self.smoothing)
-        c = (torch.linalg.pinv(power, rtol=CUT, hermitian=True) @ a[..., None])[..., 0]
+        n = torch.where(power.isfinite().all(-1, keepdim=True), power, 0.0)  # what overflowed says nothing
+        c = (torch.linalg.pinv(n, rtol=CUT, hermitian=True) @ a[..., None])[..., 0]
         return _or_first(c)
 
 

@@ -48,7 +48,7 @@ def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | Non
         if momentum != "auto":
             raise ValueError(f"Invalid {name}: {momentum!r}; give a number, a sequence of candidates, or 'auto'.")
         momentum = AUTO
-    if isinstance(momentum, (int, float)):
+    if not isinstance(momentum, Sequence):
         return check_number(momentum, name), None
     bank = tuple(sorted(check_number(beta, f"{name} candidate") for beta in momentum))
     if not bank:
@@ -69,11 +69,12 @@ def split_betas(group: dict[str, Any]) -> dict[str, Any]:
     """A group whose betas may hold candidates -> numbers to show, and the candidates."""
     if "betas" not in group or "candidates" in group:
         return group
-    if isinstance(group["betas"], str) or len(group["betas"]) != 2:
+    pair = group["betas"]
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise ValueError(
             f"Invalid betas: {group['betas']!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
         )
-    first, second = group["betas"]
+    first, second = pair
     shown, candidates = split(first, "beta parameter at index 0")
     return {**group, "betas": (shown, _number(second)), "candidates": candidates}
 
