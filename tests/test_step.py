@@ -102,6 +102,22 @@ def test_step_is_a_method_of_the_class(kind: type[Descent]) -> None:
     assert "step" not in vars(opt) and type(opt).step.hooked  # type: ignore[attr-defined]
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's compiler has its own
+@pytest.mark.parametrize("name", ["sgd", "adamw-auto"])
+def test_a_compiled_step_is_the_step(name: str) -> None:
+    """Also when lr changes, and without a recompilation."""
+    plain, compiled = (OPTIMIZERS[name](weights()) for _ in range(2))
+    torch._dynamo.reset()
+    step = torch.compile(compiled.step, backend="eager")
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n, now in enumerate(stream(owned(plain), 6)):
+            for opt, go in ((plain, plain.step), (compiled, step)):
+                opt.param_groups[0]["lr"] = 0.01 * (n + 1)
+                feed(owned(opt), now)
+                go()
+    assert differences(snapshot(plain), snapshot(compiled)) == []
+
+
 # --- what is left alone -------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 from .checkpoint import compare, restore
 from .echo import Echo
@@ -76,6 +77,7 @@ class Descent(torch.optim.Optimizer):
             )
         return self.rule
 
+    @_disable_dynamo  # torch.compile(opt.step) runs it as it is, until there are kernels to compile
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is."""
