@@ -32,7 +32,8 @@ def line(row: dict[str, Any]) -> str:
     if row["validation"] is None:
         return f"| {row['label']} | – | diverged | – |"
     gap = row["to_best_fixed"]
-    apart = f"{100 * gap['difference']:+.1f} ± {100 * gap['spread']:.1f} %" if gap["difference"] else "best fixed"
+    apart = f"{100 * gap['difference']:+.1f} ± {100 * gap['spread']:.1f} %" if gap["spread"] is not None else "–"
+    apart = "best fixed" if gap["other"] == row["label"] else apart
     return f"| {row['label']} | {row['lr']:g} | {row['validation']:.4f} ± {row['spread']:.4f} | {apart} |"
 
 

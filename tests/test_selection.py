@@ -25,6 +25,7 @@ from fallline import (
     Probe,
     Replay,
     Rule,
+    UnitPower,
 )
 from fallline.statistics.sample import sample
 from fallline.zoo.registry import REGISTRY
@@ -408,6 +409,18 @@ def test_the_report_of_many_choices_has_a_line_for_each() -> None:
     assert {name: one["momentum"] for name, one in told.items()} == {
         name: MOMENTA[k] for name, k in zip("abcd", ks, strict=True)
     }
+
+
+def test_each_parameters_effective_learning_rate() -> None:
+    """With unit power it follows each one's own momentum: lr (1 - b^n) / (1 - b) sqrt((1 - b^2) / (1 - b^2n))."""
+    each = Greedy(scope="parameter")
+    opt = AdamW(weights(), lr=0.01, betas=BANK, bank="full", selector=each, scale=UnitPower())
+    (ks,), n = choices(opt, stream(owned(opt), 6), each=True)[-1:], 6
+    betas = [MOMENTA[k] for k in ks]
+    expected = [0.01 * (1 - b**n) / (1 - b) * ((1 - b**2) / (1 - b ** (2 * n))) ** 0.5 for b in betas]
+    told = opt.report()["groups"][0]["parameters"]
+    assert [one["effective_lr"] for one in told.values()] == pytest.approx(expected)
+    assert len(set(betas)) > 1
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "sgd-auto", "full", "each", "late", "span"])

@@ -129,7 +129,7 @@ class Descent(torch.optim.Optimizer):
         rules = self._rules()
         if self._plan is None or self._plan[0] != (rules, self._pieces()):
             self._allocate(rules)
-            plan = make_plan(self.param_groups, rules, self.state, self._budget())
+            plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes)
             self._plan = ((rules, self._pieces()), plan)
         return self._plan[1]
 
@@ -139,9 +139,6 @@ class Descent(torch.optim.Optimizer):
             [place for p in live(group) for place in (id(p), p.data_ptr(), *map(id, self.state[p].values()))]
             for group in self.param_groups
         ]
-
-    def _budget(self) -> int | None:
-        return 0 if all(group["foreach"] is False for group in self.param_groups) else self.chunk_bytes
 
     def _rules(self) -> list[Rule]:
         return [self.sentence(group) for group in self.param_groups]
@@ -219,11 +216,16 @@ class Descent(torch.optim.Optimizer):
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
 
     def report(self) -> dict[str, Any]:
-        """What was chosen and why, as plain data: see `core/report.py`. Waits for the device."""
+        """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
+
+        optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, and for each of `groups`: lr,
+        momentum, effective_lr; of one that chooses also candidates, scope, weights, pay, runner_up, margin, switches,
+        chosen (how often each), with scope "parameter" these and effective_lr under `parameters` for each parameter.
+        """
         self._echo.listen(wait=True)
         rules = self._rules()
         self._allocate(rules)
-        chunks = make_plan(self.param_groups, rules, self.state, self._budget(), trainable).chunks
+        chunks = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, trainable).chunks
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
 

@@ -114,7 +114,7 @@ def make_plan(
         _chunk(group, rule, part, state)
         for group, rule in zip(groups, rules, strict=True)
         for block in _blocks(members(group), rule, state)
-        for part in _cut(block, budget)
+        for part in _cut(block, 0 if group["foreach"] is False else budget)
     ]
     return Plan(chunks, list(_scopes(chunks, state)))
 

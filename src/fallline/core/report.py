@@ -118,7 +118,7 @@ def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[
         if part.scope == "global":
             told |= _explain(choice, {n: first[f"filter.{n}"] for n in names})
         else:
-            told["parameters"] = _parameters(opt, group, choice, names)
+            told["parameters"] = _parameters(opt, group, choice, names, chunks)
     return told
 
 
@@ -131,10 +131,21 @@ def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
     return {"momentum": float(rule.filter.momentum(Memory({}))), "effective_lr": float(effective_lr)}
 
 
-def _parameters(opt: Descent, group: Group, choice: Any, names: list[str]) -> dict[str, Any]:
+def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunks: list[Chunk]) -> dict[str, Any]:
     labels = group.get("param_names") or [str(i) for i in range(len(group["params"]))]
-    states = [(label, opt.state[p]) for label, p in zip(labels, group["params"], strict=True) if opt.state.get(p)]
-    return {label: _explain(choice, {n: entry[f"filter.{n}"] for n in names}) for label, entry in states}
+    gains = {p: x for c in chunks if c.clock > 0 for p, x in zip(c.owners, _gains(c), strict=True)}
+    return {
+        label: {
+            "effective_lr": float(group["lr"] * gains.get(p, 1.0)),
+            **_explain(choice, {n: opt.state[p][f"filter.{n}"] for n in names}),
+        }
+        for label, p in zip(labels, group["params"], strict=True)
+        if opt.state.get(p)
+    }
+
+
+def _gains(chunk: Chunk) -> list[Tensor]:
+    return _numbers(chunk.rule.filter.gain(chunk.mem["filter"], chunk.t), chunk.t)
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:

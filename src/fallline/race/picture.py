@@ -30,7 +30,7 @@ def draw(result: Record, path: Path) -> Path:
     for axes, panel in zip(below.subplots(1, 3), (losses, momenta, effective_lrs), strict=True):
         panel(axes, result, schedules[-1], styles)
     handles = [style.handle(label) for label, style in styles.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=11)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(7, len(handles)), frameon=False, fontsize=10)
     figure.suptitle(subtitle(result), x=0.01, ha="left", fontsize=13)
     figure.savefig(path, dpi=150)
     return path

@@ -27,12 +27,12 @@ def difference(against: Record | None) -> str:
 
 def cells(row: Record, winner: bool) -> list[str]:
     """One line of the table."""
-    member = row["to_bank"]
+    fixed, member = row["to_best_fixed"], row["to_bank"]
     return [
         f"[bold]{row['label']}[/]" if winner else row["label"],
         f"{row['lr']:g}",
         number(row["validation"], row["spread"]),
-        difference(row["to_best_fixed"]),
+        "best fixed" if fixed and fixed["other"] == row["label"] else difference(fixed),
         f"{difference(member)} ({member['other'].removeprefix('momentum ')})" if member else "",
     ]
 
