@@ -451,6 +451,18 @@ def test_other_shapes_are_refused() -> None:
     assert differences(snapshot(opt), before) == []
 
 
+def test_a_momentum_that_was_switched_off_is_forgotten() -> None:
+    """What is saved is what the present rule keeps, and what others keep beside it."""
+    opt = trained("sgd")
+    opt.param_groups[0]["momentum"] = 0.0
+    opt.state[owned(opt)[0]]["shadow"] = torch.ones(3)
+    walk(opt, stream(owned(opt), 2))
+    new = fresh("sgd", opt)
+    new.load_state_dict(through_a_file(opt.state_dict()))
+    assert [set(new.state[p]) for p in owned(new)] == [{"step", "shadow"}, {"step"}, {"step"}, {"step"}]
+    assert_same_path(opt, new)
+
+
 def test_same_memory_other_numbers_is_no_mismatch() -> None:
     """A Descent's rule is code, not state: it may change its numbers between runs, like any training script."""
     first = Descent(weights(), Rule(HeavyBall(0.9), Euclid(), Constant(), Decoupled()), lr=0.1)

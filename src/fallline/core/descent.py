@@ -15,7 +15,7 @@ from .guard import Guard
 from .memory import kept_unless
 from .plan import Chunk, Plan, live, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
-from .rule import Rule
+from .rule import Rule, ours
 
 Group = dict[str, Any]
 
@@ -146,13 +146,14 @@ class Descent(torch.optim.Optimizer):
     def _allocate(self, rules: list[Rule]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
 
-        A rule that remembers other things than the last one keeps what both know.
+        Where the rule has changed, what both rules know is kept.
         """
         for rule, group in zip(rules, self.param_groups, strict=True):
             keys = rule.state(torch.empty(1, device="meta")).keys()
             for p in group["params"]:
-                if p.requires_grad and not keys <= self.state[p].keys():
-                    self.state[p] = rule.state(p) | {key: x for key, x in self.state[p].items() if key in keys}
+                if p.requires_grad and ours(self.state[p]) != keys:
+                    kept = {key: x for key, x in self.state[p].items() if key in keys or key not in ours(self.state[p])}
+                    self.state[p] = rule.state(p) | kept
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .error import SlotError
 from .field import Field
-from .memory import Memory, allocate, real
+from .memory import Memory, State, allocate, real
 from .part import Aim, Chooser, Combine, Filter, Map, Metric, Part, Step
 
 SLOTS: dict[str, type[Part]] = {
@@ -93,6 +93,11 @@ class Rule:
         d = self.after(d, mem["after"], t) if self.after else d
         size = self.step.size(lr, mem["step"], t)
         self.combine.enter(p, d.mul(-size), size)
+
+
+def ours(state: State) -> set[str]:
+    """The keys that belong to rules; wrappers and users may keep things of their own beside them."""
+    return {key for key in state if key == "step" or key.partition(".")[0] in SLOTS}
 
 
 def _misfit(slot: str, kind: type[Part], part: object) -> str:
