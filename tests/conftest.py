@@ -1,9 +1,8 @@
-"""One thread, known seeds, float32, a device from the environment, and test names that can be read."""
+"""One thread, known seeds, float32, and test names that can be read."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 from collections.abc import Iterator
 
@@ -11,14 +10,12 @@ import numpy
 import pytest
 import torch
 
-DEVICE = os.environ.get("FALLLINE_DEVICE", "cpu")
-
 torch.set_num_threads(1)  # bit-for-bit comparisons must not depend on how a sum was split
 
 
 def pytest_report_header() -> str:
     """Say on what the tests run."""
-    return f"torch {torch.__version__}, device {DEVICE} (FALLLINE_DEVICE), {torch.get_num_threads()} thread"
+    return f"torch {torch.__version__}, {torch.get_num_threads()} thread, a GPU: {torch.cuda.is_available()}"
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -49,9 +46,3 @@ def known_start() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
     yield
     torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture(scope="session")
-def device() -> torch.device:
-    """The device that FALLLINE_DEVICE names, the CPU by default."""
-    return torch.empty(0, device=DEVICE).device  # fails here, with torch's own words, where there is none

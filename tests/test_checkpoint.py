@@ -23,6 +23,7 @@ from fallline import (
     SGD,
     AdamW,
     CheckpointError,
+    Cone,
     Constant,
     Decoupled,
     Descent,
@@ -411,9 +412,45 @@ def test_the_state_of_another_rule_is_refused(name: str, other: str) -> None:
     opt, theirs = trained(name), OTHERS[other](weights())
     walk(theirs, stream(owned(theirs), 2))
     before = snapshot(opt)
-    with pytest.raises(CheckpointError, match=r"(?s)parameter 0 holds .* but .* keeps .*'step'"):
+    with pytest.raises(CheckpointError, match=r"parameter 0 holds .* but .* keeps |written by .* but .* is "):
         opt.load_state_dict(theirs.state_dict())
     assert differences(snapshot(opt), before) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"selector": Greedy(scope="parameter")},
+        {"scale": UnitPower()},
+        {"selector": Cone()},
+    ],
+    ids=["scope", "scale", "selector"],
+)
+def test_another_way_to_choose_is_refused(other: dict[str, Any]) -> None:
+    """The error shows both sentences."""
+    opt = AdamW(weights(), betas=BANK, bank="full", **other)
+    walk(opt, stream(owned(opt), 2))
+    mine = trained("full")
+    with pytest.raises(
+        CheckpointError, match=r"written by Bank\(.*\) → .*, but AdamW is Bank\(Greedy\(global\), UnitGain\)"
+    ):
+        mine.load_state_dict(opt.state_dict())
+
+
+def test_other_numbers_of_a_selector_are_no_mismatch() -> None:
+    """A run may be gone on with a calmer selector."""
+    opt = trained("full")
+    calm = AdamW(twins(owned(opt)), betas=BANK, bank="full", selector=Greedy(smoothing=0.9, hysteresis=3))
+    calm.load_state_dict(through_a_file(opt.state_dict()))
+    walk(calm, stream(owned(calm), 2))
+
+
+def test_a_checkpoint_of_a_newer_format_is_refused() -> None:
+    opt = trained("full")
+    saved = copy.deepcopy(opt.state_dict())
+    saved["param_groups"][0]["format"] = 7
+    with pytest.raises(CheckpointError, match=r"format 7; this Fallline reads 1 and older\. Install a newer one"):
+        opt.load_state_dict(saved)
 
 
 def test_another_number_of_candidates_is_the_checkpoints() -> None:

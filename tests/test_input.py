@@ -25,6 +25,7 @@ from fallline import (
     Decoupled,
     Descent,
     Euclid,
+    Fixed,
     Greedy,
     HeavyBall,
     Lion,
@@ -40,7 +41,7 @@ from fallline import (
     gap_adam,
     gap_sgd,
 )
-from kit import CHOOSING, OPTIMIZERS, differences, feed, owned, snapshot, stream, trained, walk, weights
+from kit import BANK, CHOOSING, OPTIMIZERS, differences, feed, owned, snapshot, stream, trained, walk, weights
 
 ZOO = [SGD, Adam, AdamW, Lion]
 BETAS = [Adam, AdamW, Lion]
@@ -220,6 +221,8 @@ def test_the_papers_optimizers_check_their_banks(build: Any) -> None:
     ("given", "words"),
     [
         ({"delay": 2}, "Invalid delay: 2"),
+        ({"chunk_bytes": "x"}, "Invalid chunk_bytes: 'x'"),
+        ({"chunk_bytes": -1}, "Invalid chunk_bytes: -1"),
         ({"on_nonfinite": "hope"}, "Invalid on_nonfinite: 'hope'; choose one of 'skip', 'raise', 'ignore'."),
         ({"bank": "half"}, "Invalid bank: 'half'; choose 'probe' (one buffer and a sample) or 'full' (K buffers)."),
     ],
@@ -227,6 +230,29 @@ def test_the_papers_optimizers_check_their_banks(build: Any) -> None:
 def test_unknown_options(kind: Any, given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         kind(weights(), **given)
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_what_would_be_ignored_is_refused(kind: Any) -> None:
+    """A selector where nothing is to be chosen, and options of the whole optimizer in a group."""
+    with pytest.raises(ValueError, match="there is nothing to choose"):
+        kind(weights(), selector=Greedy())
+    with pytest.raises(ValueError, match="there is nothing to choose"):
+        kind(weights(), bank="full")
+    with pytest.raises(ValueError, match=r"selector, delay: these belong to the whole optimizer; pass them to"):
+        kind([{"params": weights(), "selector": Greedy(), "delay": 1}])
+    bank = {"momentum": (0.9,)} if kind is SGD else {"betas": ((0.9,), 0.99)}
+    kind(weights(), **bank, bank="full", selector=Greedy())  # a bank of one is still a bank
+    kind([{"params": weights(), **({"momentum": "auto"} if kind is SGD else {"betas": BANK})}], selector=Greedy())
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_a_groups_flags_are_refused_too(kind: Any) -> None:
+    with pytest.raises(ValueError, match="does not support amsgrad"):
+        kind([{"params": weights(), "amsgrad": True}])
+    with pytest.raises(RuntimeError, match="no fused kernel yet"):
+        kind([{"params": weights(), "fused": True}])
+    kind([{"params": weights(), "amsgrad": False, "fused": None}])
 
 
 @pytest.mark.parametrize("kind", ZOO)
@@ -257,6 +283,13 @@ def test_amsgrad_is_refused_not_ignored(kind: Any) -> None:
         (lambda: Greedy(power="some"), "Invalid power: 'some'; choose one of 'exact', 'asymptotic'."),
         (lambda: Greedy(smoothing=1.0), "Invalid smoothing: 1.0; a decay factor lies in [0, 1)."),
         (lambda: Greedy(hysteresis=0), "Invalid hysteresis: 0"),
+        (lambda: Greedy(hysteresis=2.5), "Invalid hysteresis: 2.5"),  # type: ignore[arg-type]
+        (lambda: Replay((0.5,)), "Replay needs a path of at least one choice"),  # type: ignore[arg-type]
+        (lambda: Replay((0,), scope="layer"), "Invalid scope: 'layer'"),
+        (lambda: Fixed(score="z"), "Invalid score: 'z'"),
+        (lambda: HeavyBall(0.9, math.nan), "Invalid dampening: nan; it is a number in [0, 1]."),
+        (lambda: Decoupled("x"), "Invalid weight_decay value: x"),  # type: ignore[arg-type]
+        (lambda: SecondMoment(eps="x"), "Invalid epsilon value: x"),  # type: ignore[arg-type]
         (lambda: Span(scope="layer"), "Invalid scope: 'layer'"),
         (lambda: Cone(smoothing=-1), "Invalid smoothing: -1"),
         (lambda: Replay(()), "Replay needs a path of at least one choice"),
@@ -401,6 +434,15 @@ def test_malformed_group_leaves_the_optimizer_as_it_was(given: dict[str, Any]) -
 
 
 # --- gradients ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [1e39, 1e-60])
+def test_float64_has_its_own_range(value: float) -> None:
+    """Not infinite and not zero, though float32 would say so."""
+    w = Parameter(torch.zeros(3, dtype=torch.float64))
+    opt = SGD([w], lr=0.0 if value < 1 else 1e-39, momentum=0.9)
+    walk(opt, [[torch.full_like(w, value)]])
+    assert (float(opt.state[w]["step"]), opt.param_groups[0]["skipped"]) == (1, 0)
 
 
 def break_gradient(params: list[Tensor], value: float = math.nan, which: int = 1) -> None:

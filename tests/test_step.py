@@ -357,6 +357,45 @@ def test_a_momentum_that_is_switched_on_later_is_torchs() -> None:
     torch.testing.assert_close([p.detach() for p in owned(ours)], [p.detach() for p in owned(theirs)])
 
 
+@pytest.mark.parametrize(("before", "after"), [(None, (0.5, 0.9)), ((0.5, 0.9), None)], ids=["on", "off"])
+@pytest.mark.parametrize("kind", [SGD, AdamW])
+def test_a_choice_that_is_switched_on_or_off_starts_afresh(kind: Any, before: Any, after: Any) -> None:
+    """A fixed filter's memory is not a bank's: no step is louder than a steady gradient allows."""
+    w = Parameter(torch.zeros(40))
+    given = {"momentum": before or 0.9} if kind is SGD else {"betas": (before or 0.9, 0.999)}
+    opt = kind([w], lr=2.0**-9, **given, **({} if kind is SGD else {"weight_decay": 0.0}))
+    walk(opt, [[torch.ones(40)]] * 30)
+    group = opt.param_groups[0]
+    group["candidates"] = after
+    if after is None:
+        group.pop("chosen")
+        group.update({"momentum": 0.9} if kind is SGD else {"betas": (0.9, 0.999)})
+    loudest = 10 if kind is SGD else 1
+    for _ in range(5):
+        start = w.detach().clone()
+        walk(opt, [[torch.ones(40)]])
+        assert (start - w.detach()).abs().max() <= 1.001 * loudest * 2.0**-9
+
+
+def test_foreach_may_be_changed_between_steps() -> None:
+    opt = OPTIMIZERS["full"](weights())
+    walk(opt, stream(owned(opt), 2))
+    opt.param_groups[0]["foreach"] = False
+    walk(opt, stream(owned(opt), 1))
+    assert len(opt._current_plan().chunks) == len(SHAPES)
+
+
+def test_what_others_keep_in_the_state_is_left_alone() -> None:
+    opt = OPTIMIZERS["full"](weights())
+    walk(opt, stream(owned(opt), 2))
+    for n, p in enumerate(owned(opt)):
+        opt.state[p].update(mine=torch.tensor(float(n)), count=n, name="w")
+    walk(opt, stream(owned(opt), 2))
+    opt.state[owned(opt)[0]]["mine"].add_(5)
+    assert [float(opt.state[p]["mine"]) for p in owned(opt)] == [5, 1, 2, 3]
+    assert [opt.state[p]["count"] for p in owned(opt)] == [0, 1, 2, 3]
+
+
 # --- parameters of every shape and kind ---------------------------------------------------------------------------
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -438,7 +477,10 @@ def test_half_weights_are_the_rounded_full_ones(name: str, dtype: torch.dtype) -
         walk(full, [[g.float() for g in now]])
         assert differences([p.detach() for p in owned(half)], [p.detach().to(dtype) for p in owned(full)]) == []
     floats = {
-        x.dtype for entry in half.state.values() for key, x in entry.items() if key.startswith(("filter.m", "metric"))
+        x.dtype
+        for entry in half.state.values()
+        for key, x in entry.items()
+        if key.startswith(("filter.m", "filter.b", "metric"))
     }
     assert floats == {torch.float32}
 

@@ -8,6 +8,7 @@ from typing import final
 from torch import Tensor
 
 from ..core.field import Field
+from ..core.memory import Memory
 from ..core.part import Combine
 
 
@@ -19,7 +20,8 @@ class Decoupled(Combine):
     decay >= 0, per unit of lr, at the present lr. Reference: Loshchilov & Hutter, arXiv 1711.05101.
 
     >>> import torch
-    >>> p = torch.ones(1); Decoupled(0.5).enter(p, torch.tensor([-0.1]), 0.1); p
+    >>> p, t = torch.ones(1), torch.tensor(1.0)
+    >>> Decoupled(0.5).enter(p, torch.tensor([-0.1]), 0.1, Memory({}), t); p
     tensor([0.8500])
     """
 
@@ -28,11 +30,11 @@ class Decoupled(Combine):
     def __post_init__(self) -> None:
         _check(self.decay)
 
-    def gradient(self, g: Field, p: Field) -> Field:
+    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """g."""
         return g
 
-    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
         """p <- (1 - size decay) p + move."""
         if self.decay:
             p.mul_(1 - size * self.decay)
@@ -47,7 +49,7 @@ class Coupled(Combine):
     decay >= 0, the factor of half the squared norm in the loss. Reference: torch.optim.SGD and Adam.
 
     >>> import torch
-    >>> Coupled(0.5).gradient(torch.zeros(1), torch.ones(1))
+    >>> Coupled(0.5).gradient(torch.zeros(1), torch.ones(1), Memory({}), torch.tensor(1.0))
     tensor([0.5000])
     """
 
@@ -56,15 +58,15 @@ class Coupled(Combine):
     def __post_init__(self) -> None:
         _check(self.decay)
 
-    def gradient(self, g: Field, p: Field) -> Field:
+    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """g + decay p."""
         return g + p.mul(self.decay) if self.decay else g
 
-    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
         """p <- p + move."""
         p.add_(move)
 
 
 def _check(decay: float) -> None:
-    if not decay >= 0.0:
+    if not isinstance(decay, (int, float)) or not decay >= 0.0:
         raise ValueError(f"Invalid weight_decay value: {decay}")

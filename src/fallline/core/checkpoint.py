@@ -1,4 +1,4 @@
-"""What a checkpoint must hold to be loaded, and loading it to the last bit."""
+"""What a state must hold to be gone on with: a checkpoint's, or that of a rule which has changed on the way."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ from torch import Tensor
 
 from .error import CheckpointError
 from .memory import State
-from .report import word_of_momentum
-from .rule import Rule, ours
+from .rule import SLOTS, Rule, ours
 
 Group = dict[str, Any]
 
 
+FORMAT = 1  # of checkpoints
+
+
 def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
-    """Refuse the state of a group that another rule wrote, before anything is loaded.
+    """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
     rule: the one that the group will have with the saved options. saved, states: the checkpoint's.
     """
-    same_word = word_of_momentum(group) == word_of_momentum(saved)
+    if saved.get("format", FORMAT) > FORMAT:
+        raise CheckpointError(
+            f"The checkpoint has format {saved['format']}; this Fallline reads {FORMAT} and older. Install a newer one."
+        )
+    if saved.get("recipe", rule.recipe) != rule.recipe:
+        raise CheckpointError(
+            f"The checkpoint's state was written by {saved['recipe']}, but {name} is {rule.recipe}. "
+            "Construct the optimizer as it was when it was saved."
+        )
     for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
         given, wanted = _shapes(states.get(i, {})), _shapes(rule.state(p.detach().to("meta")))
-        if given and not (same_word and {key: given[key] for key in ours(given)} == wanted):
+        if given and {key: given[key] for key in ours(given)} != wanted:
             raise CheckpointError(
                 f"The checkpoint's state of parameter {i} holds {given}, but {name} with {rule} keeps {wanted}. "
                 "Construct the optimizer as it was when it was saved."
@@ -36,6 +46,17 @@ def restore(state: Any, groups: list[Group], saved: dict[str, Any]) -> None:
     for p, i in zip(params, indices, strict=True):
         for key, value in saved["state"].get(i, {}).items():
             state[p][key] = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
+
+
+def carry(rule: Rule, p: Tensor, held: State) -> State:
+    """The state of a parameter whose rule has changed: a slot that remembers other things starts afresh."""
+    fresh = rule.state(p)
+    same = {slot for slot in (*SLOTS, "step") if _shapes(_slot(fresh, slot)) == _shapes(_slot(held, slot))}
+    return fresh | {key: x for key, x in held.items() if key not in ours(held) or key.partition(".")[0] in same}
+
+
+def _slot(state: State, slot: str) -> State:
+    return {key: x for key, x in state.items() if key.partition(".")[0] == slot}
 
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import compare, restore
+from .checkpoint import FORMAT, carry, compare, restore
 from .echo import Echo
-from .guard import Guard
+from .guard import Guard, check_lr
 from .memory import kept_unless
 from .plan import Chunk, Plan, live, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
@@ -63,9 +63,11 @@ class Descent(torch.optim.Optimizer):
     ) -> None:
         if delay not in (0, 1):
             raise ValueError(f"Invalid delay: {delay!r}; decisions act in the same step (0) or in the next one (1).")
+        if not (chunk_bytes is None or isinstance(chunk_bytes, int)) or (chunk_bytes or 0) < 0:
+            raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
         self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
-        _check_lr(lr)
+        check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
 
@@ -136,7 +138,8 @@ class Descent(torch.optim.Optimizer):
     def _pieces(self) -> list[list[int]]:
         """Where everything lies that a plan holds on to."""
         return [
-            [place for p in live(group) for place in (id(p), p.data_ptr(), *map(id, self.state[p].values()))]
+            [hash(group["foreach"])]
+            + [place for p in live(group) for place in (id(p), p.data_ptr(), *map(id, self.state[p].values()))]
             for group in self.param_groups
         ]
 
@@ -146,22 +149,23 @@ class Descent(torch.optim.Optimizer):
     def _allocate(self, rules: list[Rule]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
 
-        Where the rule has changed, what both rules know is kept.
+        Where the rule has changed, the slots that it left alone keep what they remember.
         """
         for rule, group in zip(rules, self.param_groups, strict=True):
             keys = rule.state(torch.empty(1, device="meta")).keys()
             for p in group["params"]:
                 if p.requires_grad and ours(self.state[p]) != keys:
-                    kept = {key: x for key, x in self.state[p].items() if key in keys or key not in ours(self.state[p])}
-                    self.state[p] = rule.state(p) | kept
+                    self.state[p] = carry(rule, p, self.state[p])
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
         super().add_param_group(self.prepare(dict(param_group)))
         group = self.param_groups[-1]
         try:
-            _check_lr(group["lr"])
-            show_first(group, self.sentence(group))
+            check_lr(group["lr"])
+            rule = self.sentence(group)
+            group.update(format=FORMAT, recipe=rule.recipe)
+            show_first(group, rule)
         except Exception:
             self.param_groups.pop()
             raise
@@ -175,7 +179,10 @@ class Descent(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
         self._echo.listen(wait=True)
-        self._allocate(self._rules())
+        rules = self._rules()
+        self._allocate(rules)
+        for group, rule in zip(self.param_groups, rules, strict=True):
+            group["recipe"] = rule.recipe
         return super().state_dict()
 
     @torch.no_grad()
@@ -220,8 +227,10 @@ class Descent(torch.optim.Optimizer):
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, and for each of `groups`: lr,
-        momentum, effective_lr; of one that chooses also candidates, scope, weights, pay, runner_up, margin, switches,
-        chosen (how often each), with scope "parameter" these and effective_lr under `parameters` for each parameter.
+        momentum, effective_lr; of one that chooses also candidates, scope, weights, the pay of each candidate, samples
+        (steps it was measured in), and of a greedy one runner_up (the best of the others), margin (over it, as a share
+        of the largest pay; a small one means little), lead (steps in a row of a challenger), switches, chosen (how
+        often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._echo.listen(wait=True)
         rules = self._rules()
@@ -233,10 +242,3 @@ class Descent(torch.optim.Optimizer):
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""
         return int(self.report()["state_bytes"])
-
-
-def _check_lr(lr: Any) -> None:
-    if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    if not isinstance(lr, (int, float, Tensor)) or not 0.0 <= lr:
-        raise ValueError(f"Invalid learning rate: {lr}")

@@ -153,5 +153,5 @@ def count(x: Field) -> Tensor:
 
 
 def peaks(x: Field) -> Tensor:
-    """max |x|, one number per tensor: [1] or [k], float32; NaN and infinity show in it."""
-    return torch.stack([n.float() for n in torch._foreach_norm(tensors_of(x), torch.inf)])
+    """max |x|, one number per tensor: [1] or [k], float64; NaN and infinity show in it."""
+    return torch.stack([n.double() for n in torch._foreach_norm(tensors_of(x), torch.inf)])

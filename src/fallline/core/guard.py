@@ -50,7 +50,7 @@ class Guard:
         if not chunks or (self.policy == "ignore" and rest is False):
             return bool(chunks)
         device = chunks[0].p[0].device
-        heights = torch.cat([peaks(chunk.raw()).to(device, non_blocking=True) for chunk in chunks])
+        heights = torch.cat([peaks(chunk.raw()).to(device) for chunk in chunks])
         finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
         fit = finite.all() & ~(heights.eq(0).all() & rest)
         echo.tell(
@@ -110,3 +110,11 @@ def _name(p: Tensor, groups: list[dict[str, Any]]) -> str:
             if other is p:
                 return repr(group["param_names"][j]) if "param_names" in group else f"parameter {j} of group {i}"
     return "a parameter"
+
+
+def check_lr(lr: Any) -> None:
+    """Raise unless a learning rate is a number >= 0, or a tensor of one."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not isinstance(lr, (int, float, Tensor)) or not 0.0 <= lr:
+        raise ValueError(f"Invalid learning rate: {lr}")

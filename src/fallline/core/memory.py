@@ -87,7 +87,7 @@ def kept_unless(ok: bool | Tensor, tensors: list[Tensor]) -> Iterator[None]:
     before = [x.clone() for x in tensors]
     yield
     for x, old in zip(tensors, before, strict=True):
-        x.copy_(torch.where(ok, x, old))
+        x.copy_(torch.where(ok.to(x.device), x, old))
 
 
 def nbytes(states: list[State]) -> int:

@@ -166,8 +166,8 @@ class Chooser(Part):
     """A part that reads inner products of the whole scope before it acts.
 
     `measure` returns additive numbers, so chunks and shards add up; the engine sums them over the scope, `decide`
-    turns the sums into coefficients. Scope "global" shares one decision among all parameters of equal rule and
-    device, "parameter" decides for each.
+    turns the sums into coefficients. Scope "global" shares one decision among all parameters with an equal such part
+    on one device, whatever their metric, learning rate or decay; "parameter" decides for each.
     """
 
     @property
@@ -200,6 +200,7 @@ class Selector(Part):
     score: str
     power: str
     single: ClassVar[bool] = True  # it names one candidate; False if it may mix them
+    signed: ClassVar[bool] = False  # weights may be negative, so that a mixture's taps may sum to nothing
     measures: ClassVar[bool] = True  # it looks at the gradients
 
     @abstractmethod
@@ -213,6 +214,8 @@ class Selector(Part):
 
 class Scale(Part):
     """How loud the chosen filter speaks: the factor on its output."""
+
+    signed: ClassVar[bool] = False  # finite and positive also where the taps sum to nothing or less
 
     @abstractmethod
     def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
@@ -239,9 +242,9 @@ class Combine(Part):
     """How a direction enters the weights."""
 
     @abstractmethod
-    def gradient(self, g: Field, p: Field) -> Field:
+    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The gradient that filter and metric see."""
 
     @abstractmethod
-    def enter(self, p: Field, move: Field, size: float | Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from .field import Field, as_field, tensors_of
 from .memory import Memory, State, real, share, state_dtype
 from .part import Chooser
-from .rule import Rule
+from .rule import Rule, ours
 
 CPU_BYTES = 256 * 1024
 ACCELERATOR_BYTES = 256 * 1024 * 1024
@@ -42,7 +42,8 @@ class Chunk:
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
         g = as_field([real(_grad(p)).to(state_dtype(real(p).dtype)) for p in self.owners])
-        return self.rule.combine.gradient(g.neg() if self.group["maximize"] else g, self.p)
+        g = g.neg() if self.group["maximize"] else g
+        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
 
     def raw(self) -> Field:
         """p.grad as it is."""
@@ -66,7 +67,7 @@ class Scope:
     def decide(self, measured: Tensor) -> None:
         """measured [tensors, numbers]: one row for each parameter of the scope, in the order of the chunks."""
         told = measured.sum(0, keepdim=True) if len(self.rows) == 1 else measured
-        names = self.part.decisions(told.device)
+        names = self.part.decisions(torch.device("meta"))
         mem = {name: torch.stack([row[f"{self.slot}.{name}"] for row in self.rows]) for name in names}
         self.part.decide(told, Memory(mem))
         for name, stacked in mem.items():
@@ -135,7 +136,7 @@ def _blocks(params: list[Tensor], rule: Rule, state: Any) -> Iterable[list[Tenso
 def _numbers(rule: Rule, state: State) -> list[str]:
     """Single numbers that move alike in all parameters of a block: the clock, an average's sum of taps."""
     apart = [key for slot, part in rule.choosers.items() for key in state if _decided(slot, part, key)]
-    return [key for key, x in state.items() if x.dim() == 0 and key not in apart]
+    return [key for key in sorted(ours(state)) if state[key].dim() == 0 and key not in apart]
 
 
 def _decided(slot: str, part: Chooser, key: str) -> bool:
@@ -180,7 +181,7 @@ def _field(remembered: list[Tensor]) -> Field:
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:
     part = rule.choosers[slot]
-    return (slot, part, rule.metric, p.device, None if part.scope == "global" else id(p))
+    return (slot, part, p.device, None if part.scope == "global" else id(p))
 
 
 def _share_decisions(groups: list[dict[str, Any]], rules: list[Rule], state: Any) -> None:
@@ -199,7 +200,7 @@ def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:
     for chunk in chunks:
         for slot, part in chunk.rule.choosers.items():
             if part.measures:
-                found.setdefault((slot, part, chunk.rule.metric, chunk.owners[0].device), []).append(chunk)
+                found.setdefault((slot, part, chunk.owners[0].device), []).append(chunk)
     for (slot, part, *_), members in found.items():
         owners = [p for chunk in members for p in chunk.owners]
         rows = owners[:1] if part.scope == "global" else owners

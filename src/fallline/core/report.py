@@ -149,17 +149,24 @@ def _gains(chunk: Chunk) -> list[Tensor]:
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:
-    """The choice of one scope in plain numbers: weights, and where pays are compared, by how much it was won."""
+    """The choice of one scope in plain numbers: weights, pays, and where one candidate wins, by how much it leads.
+
+    The margin is that of the choice over the best of the others: below zero, hysteresis holds it against a leader.
+    """
     weights = decided["weights"]
     told = {"weights": weights.tolist(), "momentum": float(choice.momentum(Memory({"weights": weights})))}
     if "pay" not in decided:
         return told
     pays = decided["pay"].tolist()
-    first, second = sorted(range(len(pays)), key=lambda k: -pays[k])[:2]
+    told |= {"pay": pays, "samples": int(decided["steps"])}
+    if "wins" not in decided:
+        return told
+    chosen = int(decided["choice"])
+    runner_up = max((k for k in range(len(pays)) if k != chosen), key=lambda k: pays[k])
     return told | {
-        "pay": pays,
-        "runner_up": choice.momenta[second],
-        "margin": (pays[first] - pays[second]) / max(abs(pays[first]), 1e-300),
+        "runner_up": choice.momenta[runner_up],
+        "margin": (pays[chosen] - pays[runner_up]) / max(*map(abs, pays), 1e-300),
+        "lead": int(decided["lead"]),
         "switches": int(decided["switches"]),
         "chosen": [int(n) for n in decided["wins"]],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import final
 
 from torch import Tensor
@@ -58,6 +58,16 @@ class Rule:
         return " → ".join(str(getattr(self, slot)) for slot in SLOTS if getattr(self, slot) is not None)
 
     @property
+    def recipe(self) -> str:
+        """The kinds of parts without their numbers: what a checkpoint must have in common with its reader.
+
+        >>> from fallline import Bank, Constant, Decoupled, Euclid, Greedy
+        >>> Rule(Bank((0.5, 0.9), Greedy()), Euclid(), Constant(), Decoupled(0.01)).recipe
+        'Bank(Greedy(global), UnitGain) → Euclid → Constant → Decoupled'
+        """
+        return " → ".join(map(_kind, self.parts.values()))
+
+    @property
     def parts(self) -> dict[str, Part]:
         """The parts by slot, in the order in which a gradient meets them."""
         return {slot: getattr(self, slot) for slot in SLOTS if getattr(self, slot) is not None}
@@ -92,7 +102,15 @@ class Rule:
         d = self.metric.direction(u, mem["metric"], t)
         d = self.after(d, mem["after"], t) if self.after else d
         size = self.step.size(lr, mem["step"], t)
-        self.combine.enter(p, d.mul(-size), size)
+        self.combine.enter(p, d.mul(-size), size, mem["combine"], t)
+
+
+def _kind(part: Part) -> str:
+    inner = {f.name: getattr(part, f.name) for f in fields(part)}
+    words = [
+        _kind(x) if isinstance(x, Part) else x for name, x in inner.items() if isinstance(x, Part) or name == "scope"
+    ]
+    return f"{type(part).__name__}({', '.join(words)})" if words else type(part).__name__
 
 
 def ours(state: State) -> set[str]:

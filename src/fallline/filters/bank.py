@@ -63,5 +63,5 @@ class Bank(Candidates):
         beta, nu = self.poles(t.device)
         gains, gram = response.gain(beta, nu, t), response.gram(beta, nu, t)
         return each(
-            lambda w: self.scale.factor((w * gains).sum(), w @ gram @ w, (w * beta).sum() / w.sum(), t), mem.weights
+            lambda w, b: self.scale.factor((w * gains).sum(), w @ gram @ w, b, t), mem.weights, self.blended(mem)[0]
         )

@@ -39,6 +39,11 @@ class Candidates(Filter, Chooser):
             raise SlotError(f"{type(self).__name__} needs a Selector, such as Greedy(), but got {self.selector!r}.")
         if not isinstance(self.scale, Scale):
             raise SlotError(f"{type(self).__name__} needs a Scale, such as UnitGain(), but got {self.scale!r}.")
+        if self.selector.signed and not self.scale.signed:
+            raise SlotError(
+                f"{self.selector} mixes with weights of either sign, whose taps may sum to nothing, and {self.scale} "
+                "divides by that sum. Use the scale UnitPower()."
+            )
         object.__setattr__(self, "candidates", _in_order(self.candidates))
         self.selector.decisions(len(self.candidates))  # it may refuse this bank
 
@@ -82,8 +87,8 @@ class Candidates(Filter, Chooser):
         return betas if len(set(betas)) == len(betas) else tuple(round(c.nu * c.beta, 12) for c in self.filters)
 
     def momentum(self, mem: Memory) -> Tensor:
-        """The chosen momentum; of a mixture the weighted mean."""
-        return _mean(torch.tensor(self.momenta, dtype=torch.float64, device=_device(mem)), mem.weights)
+        """The chosen momentum; of a mixture the mean, weighted by the weights' sizes."""
+        return _mean(_tensor(self.momenta, _device(mem)), mem.weights)
 
     def blended(self, mem: Memory) -> tuple[Tensor, Tensor]:
         """beta and nu of the choice, one number, or one for each tensor."""
@@ -108,8 +113,13 @@ def _poles(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[
     return beta, nu
 
 
+@lru_cache(maxsize=256)
+def _tensor(numbers: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64, device=device)
+
+
 def _mean(x: Tensor, weights: Field) -> Tensor:
-    return each(lambda w: (w * x).sum(-1) / w.sum(-1), weights)
+    return each(lambda w: (w.abs() * x).sum(-1) / w.abs().sum(-1), weights)
 
 
 def _device(mem: Memory) -> torch.device:

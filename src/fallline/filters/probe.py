@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.error import SlotError
 from ..core.field import Field, count, each, lerp, lerp_
 from ..core.memory import Memory
-from ..core.part import Aim
+from ..core.part import Aim, Selector
 from ..statistics.response import moving
 from ..statistics.sample import sample
 from .candidate import Candidates
@@ -37,9 +37,9 @@ class Probe(Candidates):
     elementwise_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        Candidates.__post_init__(self)
-        if not self.selector.single:
+        if isinstance(self.selector, Selector) and not self.selector.single:
             raise SlotError(f"{self.selector} mixes candidates, but a Probe has only one full buffer. Use a Bank.")
+        Candidates.__post_init__(self)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The full buffer, its taps' sum and energy, and the sampled candidates."""

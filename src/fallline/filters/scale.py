@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -35,6 +35,8 @@ class UnitPower(Scale):
 
     Choosing the momentum then chooses the learning rate as well, which anneals by itself on quadratics.
     """
+
+    signed: ClassVar[bool] = True
 
     def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
         """1 / sqrt(energy)."""

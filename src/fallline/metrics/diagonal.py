@@ -34,7 +34,7 @@ class SecondMoment(Preconditioner):
     def __post_init__(self) -> None:
         if not 0.0 <= self.beta < 1.0:
             raise ValueError(f"Invalid beta: {self.beta!r}; a decay factor lies in [0, 1).")
-        if not self.eps >= 0.0:
+        if not isinstance(self.eps, (int, float)) or not self.eps >= 0.0:
             raise ValueError(f"Invalid epsilon value: {self.eps}")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:

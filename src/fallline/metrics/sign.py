@@ -33,7 +33,7 @@ class Sign(Ball):
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """max |w_i|."""
-        return peaks(w).double()
+        return peaks(w)
 
     def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
         """sum |g_i|."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.part import Selector
+from .option import check
 
 
 @final
@@ -26,6 +27,9 @@ class Fixed(Selector):
     scope: str = "global"
     score: str = "same"
     power: str = "exact"
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def decisions(self, k: int) -> dict[str, Tensor]:
         """Nothing."""
@@ -55,9 +59,11 @@ class Replay(Selector):
     power: str = "exact"
 
     def __post_init__(self) -> None:
-        if not self.choices:
+        check(self)
+        if not self.choices or not all(isinstance(c, int) for c in self.choices):
             raise ValueError(
-                "Replay needs a path of at least one choice, such as the indices recorded from another run."
+                "Replay needs a path of at least one choice, such as the indices recorded from another run, "
+                f"but got {self.choices!r}."
             )
 
     def decisions(self, k: int) -> dict[str, Tensor]:

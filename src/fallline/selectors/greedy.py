@@ -45,7 +45,7 @@ class Greedy(Selector):
 
     def __post_init__(self) -> None:
         check(self)
-        if self.hysteresis < 1:
+        if not isinstance(self.hysteresis, int) or self.hysteresis < 1:
             raise ValueError(f"Invalid hysteresis: {self.hysteresis!r}; a challenger leads for at least 1 step.")
 
     def decisions(self, k: int) -> dict[str, Tensor]:

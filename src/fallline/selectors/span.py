@@ -27,17 +27,18 @@ class Span(Selector):
 
         pay(c) = <c, a> / sqrt(c^T N c)  is largest at  c = N^-1 a,  where it is sqrt(a^T N^-1 a)
 
-    a_i = <g, D^-1 m_i>; N_ij = inner product of the filters' taps x mean(1 / D). Its sum of taps may vanish, so it
-    goes with the scale UnitPower. smoothing averages a. Memory per scope: `aligned`, `steps`.
+    a_i = <g, D^-1 m_i>; N_ij = inner product of the filters' taps x mean(1 / D). Its sum of taps may vanish or be
+    negative, so it needs the scale UnitPower. smoothing averages a. Memory per scope: `aligned`, `pay`, `steps`.
     Reference: the matched filter.
 
     >>> a, N = torch.tensor([[2.0, 1.0]]), torch.eye(2)[None]
-    >>> memory = Memory({"aligned": torch.zeros(1, 2), "steps": torch.zeros(1)})
+    >>> memory = Memory({"aligned": torch.zeros(1, 2), "pay": torch.zeros(1, 2), "steps": torch.zeros(1)})
     >>> Span().choose(a, N, memory).tolist()
     [[2.0, 1.0]]
     """
 
     single: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
     scope: str = "global"
     score: str = "same"
     power: str = "exact"
@@ -53,6 +54,7 @@ class Span(Selector):
     def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
         """N^-1 a; where nothing aligns, the shortest memory."""
         a = smooth(alignment, mem.aligned, mem.steps, self.smoothing)
+        mem.pay.copy_(pay(a, power))
         n = torch.where(power.isfinite().all(-1, keepdim=True), power, 0.0)  # what overflowed says nothing
         c = (torch.linalg.pinv(n, rtol=CUT, hermitian=True) @ a[..., None])[..., 0]
         return _or_first(c)
@@ -66,10 +68,10 @@ class Cone(Selector):
         c_F = N_FF^-1 a_F on a set F of candidates, feasible if c_F >= 0;  its pay is sqrt(<c_F, a_F>)
 
     Never below the best candidate, since single candidates are faces. smoothing averages a. At most 6 candidates.
-    Memory per scope: `aligned`, `steps`.
+    Memory per scope: `aligned`, `pay`, `steps`.
 
     >>> a, N = torch.tensor([[2.0, -1.0]]), torch.eye(2)[None]
-    >>> memory = Memory({"aligned": torch.zeros(1, 2), "steps": torch.zeros(1)})
+    >>> memory = Memory({"aligned": torch.zeros(1, 2), "pay": torch.zeros(1, 2), "steps": torch.zeros(1)})
     >>> Cone().choose(a, N, memory).tolist()
     [[2.0, 0.0]]
     """
@@ -98,7 +100,8 @@ class Cone(Selector):
         c = _on_faces(_faces(k, a.dtype, a.device), a, power)
         worth = torch.where((c >= 0).all(-1), (c * a[:, None]).sum(-1), -torch.inf)
         best = c.gather(1, worth.argmax(-1)[:, None, None].expand(-1, 1, k))[:, 0]
-        single = torch.nn.functional.one_hot(pay(a, power).argmax(-1), k).to(a.dtype)
+        mem.pay.copy_(pay(a, power))
+        single = torch.nn.functional.one_hot(mem.pay.argmax(-1), k).to(a.dtype)
         return _or_first(torch.where(worth.amax(-1, keepdim=True) > 0, best, single)).abs()  # no minus zeros
 
 
@@ -118,7 +121,8 @@ def _on_faces(faces: Tensor, a: Tensor, power: Tensor) -> Tensor:
 
 
 def _averages(k: int) -> dict[str, Tensor]:
-    return {"aligned": torch.zeros(k, dtype=torch.float64), "steps": torch.zeros((), dtype=torch.float64)}
+    rows = {name: torch.zeros(k, dtype=torch.float64) for name in ("aligned", "pay")}
+    return rows | {"steps": torch.zeros((), dtype=torch.float64)}
 
 
 def _or_first(c: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.part import Filter, Scale, Selector
-from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain
+from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain, UnitPower
 from ..selectors import Greedy
 
 AUTO = (0.5, 0.9, 0.99)  # the recommended bank
@@ -23,7 +23,8 @@ class Choice:
     """Who chooses among candidates, and with which memory.
 
     bank: "probe" (candidates on a sample, one full buffer) or "full" (K buffers). selector: None for greedy, its pay
-    averaged over about ten steps where a sample has to stand for all. scale: None for the optimizer's own.
+    averaged over about ten steps where a sample has to stand for all. scale: None for the optimizer's own, or for unit
+    power where the selector needs it (Span).
     """
 
     bank: str = "probe"
@@ -39,7 +40,18 @@ class Choice:
     def filter(self, candidates: Sequence[float | QuasiHyperbolic], scale: Scale | None = None) -> Filter:
         """The filter that chooses among these candidates."""
         selector = self.selector or GREEDY[self.bank]
-        return BANKS[self.bank](tuple(candidates), selector, self.scale or scale or UnitGain())
+        signed = isinstance(selector, Selector) and selector.signed
+        usual = UnitPower() if signed else scale or UnitGain()
+        return BANKS[self.bank](tuple(candidates), selector, self.scale or usual)
+
+    def refuse_idle(self, momentum: Momentum, groups: list[dict[str, Any]]) -> None:
+        """Raise where a selector, scale or bank was given, and nothing is there to choose from."""
+        idle = isinstance(momentum, (int, float)) and not any(group["candidates"] for group in groups)
+        if idle and (self.bank != "probe" or self.selector is not None or self.scale is not None):
+            raise ValueError(
+                f"A bank, selector or scale is given, but the momentum is one number, {momentum}: there is nothing to "
+                "choose. Give a sequence of candidates or 'auto' as momentum, or leave them out."
+            )
 
 
 def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | None]:
@@ -83,6 +95,18 @@ def _number(beta2: Any) -> float:
     if isinstance(beta2, (str, bool)) or not isinstance(beta2, (int, float)) or not 0.0 <= beta2 < 1.0:
         raise ValueError(f"Invalid beta parameter at index 1: {beta2!r}; it must be a number in [0, 1).")
     return float(beta2)
+
+
+ENGINE = ("bank", "selector", "scale", "delay", "on_nonfinite", "chunk_bytes")
+
+
+def refuse_in_group(name: str, group: dict[str, Any]) -> None:
+    """A group may not have what is the whole optimizer's, or what is not there yet."""
+    if found := [word for word in ENGINE if word in group]:
+        raise ValueError(
+            f"{', '.join(found)}: these belong to the whole optimizer; pass them to {name}(...), not in a group."
+        )
+    refuse(name, group.get("fused"), group.get("amsgrad", False))
 
 
 def refuse(name: str, fused: bool | None = None, amsgrad: bool = False) -> None:

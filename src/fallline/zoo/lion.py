@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..filters import QuasiHyperbolic
 from ..metrics import Sign
 from ..steps import Constant
-from .choice import Betas, Choice, split_betas
+from .choice import Betas, Choice, refuse_in_group, split_betas
 
 Group = dict[str, Any]
 
@@ -63,9 +63,11 @@ class Lion(Descent):
             on_nonfinite=on_nonfinite,
             chunk_bytes=chunk_bytes,
         )
+        self.choice.refuse_idle(betas[0], self.param_groups)
 
     def prepare(self, group: Group) -> Group:
         """Split a group's own betas into the numbers shown and the candidates."""
+        refuse_in_group(type(self).__name__, group)
         return split_betas(group)
 
     def sentence(self, group: Group) -> Rule:

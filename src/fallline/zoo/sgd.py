@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid
 from ..steps import Constant
-from .choice import Choice, Momentum, check_number, refuse, split
+from .choice import Choice, Momentum, check_number, refuse, refuse_in_group, split
 
 Group = dict[str, Any]
 
@@ -74,9 +74,11 @@ class SGD(Descent):
             on_nonfinite=on_nonfinite,
             chunk_bytes=chunk_bytes,
         )
+        self.choice.refuse_idle(momentum, self.param_groups)
 
     def prepare(self, group: Group) -> Group:
         """Split a group's own momentum into the number shown and the candidates."""
+        refuse_in_group(type(self).__name__, group)
         if "momentum" in group and "candidates" not in group:
             group["momentum"], group["candidates"] = split(group["momentum"], "momentum value")
         return group
