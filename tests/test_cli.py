@@ -34,6 +34,9 @@ def test_list_names_every_registered_optimizer():
         (["chars", "--momentum", "1.0"], "Momenta lie in [0, 1)"),
         (["chars", "--schedule", "linear"], "constant, cosine or both"),
         (["chars", "--optimizer", "lion"], "knows adamw, sgd"),
+        (["chars", "--lr", "inf"], "positive numbers"),
+        (["chars", "--bank", ".5,.5"], "two or more different momenta"),
+        (["chars", "--out", "/dev/null/here"], "/dev/null"),
         (["chars", "--controls", "--seeds", "1"], "--seeds 2"),
     ],
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -153,11 +154,19 @@ def test_a_bad_default_is_refused_where_every_group_has_its_own() -> None:
         ((0.5, -0.1), "Invalid momentum value candidate: -0.1"),
         ((0.5, "auto"), "Invalid momentum value candidate: 'auto'"),
         ((0.9, 0.5, 0.9), "candidates must differ, but got (0.5, 0.9, 0.9)"),
+        (torch.tensor(0.9), "Of a tensor, give .item() or .tolist()."),
     ],
     ids=str,
 )
 def test_bad_momentum(momentum: Any, words: str) -> None:
     bad_number(SGD, {"momentum": momentum}, words)
+
+
+@pytest.mark.parametrize("momentum", [np.float32(0.5), np.array([0.5, 0.75]), (np.float64(0.5), 0)], ids=repr)
+def test_numpys_numbers_are_numbers(momentum: Any) -> None:
+    opt = SGD(weights(), momentum=momentum)
+    walk(opt, stream(owned(opt), 2))
+    assert type(opt.param_groups[0]["momentum"]) is float
 
 
 @pytest.mark.parametrize("kind", BETAS)

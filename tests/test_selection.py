@@ -488,8 +488,14 @@ def test_the_report_changes_nothing() -> None:
     assert differences(snapshot(opt), snapshot(other)) == []
 
 
-def test_a_fixed_momentum_is_reported_too() -> None:
-    assert trained("adamw").report()["groups"][0]["momentum"] == 0.9
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adamw", "lion"])
+def test_a_fixed_momentum_is_reported_too(name: str) -> None:
+    """As it stands in the group; and the learning rate that a steady gradient would feel."""
+    opt = trained(name)
+    (told,) = opt.report()["groups"]
+    gain = {"sgd": (1 - 0.9**7) / 0.1, "nesterov": (1 - 0.9**8) / 0.1}.get(name, 1.0)
+    assert told["momentum"] == 0.9
+    assert told["effective_lr"] == pytest.approx(told["lr"] * gain)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adamw-auto", "full", "each", "late"])

@@ -52,23 +52,33 @@ def race(
     if schedule not in SCHEDULES:
         raise typer.BadParameter(f"{schedule!r}; choose constant, cosine or both", param_hint="--schedule")
     try:
-        for name in expand(workload):
-            plan = Plan(
-                name,
-                optimizer,
-                numbers(lr, "--lr"),
-                numbers(momentum, "--momentum"),
-                numbers(bank, "--bank") or None,
-                SCHEDULES[schedule],
-                seeds,
-                steps,
-                quick,
-                controls,
+        contests = [
+            Race(
+                Plan(
+                    name,
+                    optimizer,
+                    numbers(lr, "--lr"),
+                    numbers(momentum, "--momentum"),
+                    numbers(bank, "--bank") or None,
+                    SCHEDULES[schedule],
+                    seeds,
+                    steps,
+                    quick,
+                    controls,
+                ).filled(),
+                out,
+                data,
+                workers or os.cpu_count() or 1,
             )
-            one(Race(plan.filled(), out, data, workers or os.cpu_count() or 1))
-    except (ValueError, FileNotFoundError) as error:
+            for name in expand(workload)
+        ]
+        for contest in contests:
+            contest.prepare()
+    except (ValueError, OSError) as error:
         console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
+    for contest in contests:
+        one(contest)
 
 
 def one(contest: Race) -> None:

@@ -35,9 +35,8 @@ class Part(ABC):
 
 
 def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_text, value))})"
-    return str(value) if isinstance(value, Part) else repr(value)
+    text = f"({', '.join(map(_text, value))})" if isinstance(value, tuple) else repr(value)
+    return str(value) if isinstance(value, Part) else text
 
 
 class Filter(Part):
@@ -67,9 +66,8 @@ class Filter(Part):
 class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
-    elementwise: ClassVar[bool] = (
-        True  # the same formula for every coordinate, so that a sample of coordinates is enough
-    )
+    elementwise: ClassVar[bool] = True  # one formula for every coordinate, so that a sample of them is enough
+    linear: ClassVar[bool] = True  # a filter's gain passes through to the step
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """Take in the raw gradient of step t. A fixed norm learns nothing."""
@@ -101,6 +99,8 @@ class Ball(Metric):
     The direction has length 1 whatever the filter, so all candidates have the same power.
     """
 
+    linear: ClassVar[bool] = False
+
     def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
         return torch.stack([inner(g, self.direction(u, mem, t)) for u in us], -1)
 
@@ -115,8 +115,8 @@ class Ball(Metric):
 class Preconditioner(Metric):
     """A quadratic norm, norm(w)^2 = <w, D w>. direction(g) = D^-1 g is linear, and <g, direction(g)> = dual(g)^2.
 
-    The direction over dual(g) is the steepest one of length 1. A filter q turns white noise into an update of mean
-    square length sum_k q_k^2 tr D^-1, which is its power.
+    Over dual(g) the direction has length 1. A filter q turns white noise into an update of mean square length
+    sum_k q_k^2 tr D^-1, which is its power.
     """
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ class Selector(Part):
 class Scale(Part):
     """How loud the chosen filter speaks: the factor on its output."""
 
-    signed: ClassVar[bool] = False  # finite and positive also where the taps sum to nothing or less
+    signed: ClassVar[bool] = False  # positive also where the taps sum to nothing or less
 
     @abstractmethod
     def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def _summary(chunks: list[Chunk]) -> Tensor:
     shared = not isinstance(chunks[0].rule.filter, Chooser) or chunks[0].rule.filter.scope == "global"
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
     beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
-    gain = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.gain(mem, c.t), c.t)]
+    gain = [x.reshape(()) for c, mem in seen for x in _gains(c, mem)]
     lr = chunks[0].group["lr"]
     lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
     return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * lr])
@@ -128,12 +128,14 @@ def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
         return {"momentum": group["chosen"], "effective_lr": group["effective_lr"]}
     walked = [c for c in chunks if c.clock > 0]
     effective_lr = _summary(walked)[1] if walked else group["lr"]
-    return {"momentum": float(rule.filter.momentum(Memory({}))), "effective_lr": float(effective_lr)}
+    word = word_of_momentum(group)
+    momentum = rule.filter.momentum(Memory({})) if word is None else group[word][0] if word == "betas" else group[word]
+    return {"momentum": float(momentum), "effective_lr": float(effective_lr)}
 
 
 def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunks: list[Chunk]) -> dict[str, Any]:
     labels = group.get("param_names") or [str(i) for i in range(len(group["params"]))]
-    gains = {p: x for c in chunks if c.clock > 0 for p, x in zip(c.owners, _gains(c), strict=True)}
+    gains = {p: x for c in chunks if c.clock > 0 for p, x in zip(c.owners, _each_gain(c), strict=True)}
     return {
         label: {
             "effective_lr": float(group["lr"] * gains.get(p, 1.0)),
@@ -144,8 +146,15 @@ def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunk
     }
 
 
-def _gains(chunk: Chunk) -> list[Tensor]:
-    return _numbers(chunk.rule.filter.gain(chunk.mem["filter"], chunk.t), chunk.t)
+def _each_gain(chunk: Chunk) -> list[Tensor]:
+    gains = _gains(chunk, chunk.mem["filter"])
+    return gains if len(gains) == len(chunk.owners) else gains * len(chunk.owners)
+
+
+def _gains(chunk: Chunk, mem: Memory) -> list[Tensor]:
+    """What learning rates are multiplied with; 1 where the metric takes a direction's length away."""
+    rule = chunk.rule
+    return _numbers(rule.filter.gain(mem, chunk.t), chunk.t) if rule.metric.linear else [torch.ones_like(chunk.t)]
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Fashion-MNIST in an MLP, read from the four IDX files of the original distribution."""
 
 import gzip
+import zlib
 from pathlib import Path
 
 import torch
@@ -28,7 +29,12 @@ def locate(folder: Path) -> list[Path]:
 
 def idx(path: Path) -> Tensor:
     """An IDX file of bytes as a uint8 tensor: two zeros, type 8, rank, the big-endian sizes, the bytes."""
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); it is cut short or no gzip file. Download it again."
+        ) from None
     rank = raw[3] if len(raw) > 3 and raw[:3] == b"\0\0\x08" else 0
     shape = tuple(int.from_bytes(raw[4 + 4 * k : 8 + 4 * k], "big") for k in range(rank))
     body = torch.frombuffer(bytearray(raw[4 + 4 * rank :]), dtype=torch.uint8) if rank else torch.empty(0)
@@ -42,7 +48,14 @@ def idx(path: Path) -> Tensor:
 
 def fashion(data: Path | None) -> Split:
     """Images as `[N, 784]` in [0, 1] and labels: the 60000 to train on, the 10000 to validate."""
-    images, labels, valid_images, valid_labels = (idx(path) for path in locate(data or Path("data/fashion-mnist")))
+    paths = locate(data or Path("data/fashion-mnist"))
+    images, labels, valid_images, valid_labels = map(idx, paths)
+    for k, (pictures, names) in enumerate(((images, labels), (valid_images, valid_labels))):
+        if len(pictures) != len(names):
+            raise ValueError(
+                f"{paths[2 * k]} has {len(pictures)} images, but {paths[2 * k + 1]} has {len(names)} labels: they do "
+                "not belong together. Download them again."
+            )
     return Split(
         images.flatten(1).float().div(255),
         labels.long(),

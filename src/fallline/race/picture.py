@@ -92,11 +92,11 @@ def at_best(result: Record, schedule: str, label: str) -> Runs:
 
 
 def over_time(axes: Axes, runs: Runs, style: Style, name: str, read: Callable[[float], float] = float) -> None:
-    """One quantity over the steps: mean over seeds, their range as a band."""
-    curves = [[read(x) for x in r["curve"][name]] for r in runs if not r["diverged"]]
-    if not curves:
+    """One quantity over the steps: mean over the seeds that did not diverge, their range as a band."""
+    whole = [r["curve"] for r in runs if not r["diverged"]]
+    if not whole:
         return
-    steps = runs[0]["curve"]["step"] if not runs[0]["diverged"] else list(range(1, len(curves[0]) + 1))
+    steps, curves = whole[0]["step"], [[read(x) for x in curve[name]] for curve in whole]
     columns = list(zip(*curves, strict=True))
     line = style.line | {"marker": ""}
     axes.plot(steps, [fmean(c) for c in columns], **line)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from math import inf
 from pathlib import Path
 
 from fallline.race.contender import CONTROLS, FIRST
@@ -38,8 +39,8 @@ class Plan:
         plan = replace(
             self,
             optimizer=family,
-            lrs=tuple(sorted(self.lrs or (grid.quick_lrs if self.quick else grid.lrs))),
-            momenta=tuple(sorted(self.momenta or (QUICK_MOMENTA if self.quick else MOMENTA))),
+            lrs=tuple(sorted(set(self.lrs or (grid.quick_lrs if self.quick else grid.lrs)))),
+            momenta=tuple(sorted(set(self.momenta or (QUICK_MOMENTA if self.quick else MOMENTA)))),
             seeds=self.seeds or (3 if self.quick else 5),
             steps=self.steps or (workload.quick_steps if self.quick else workload.steps),
         )
@@ -50,7 +51,9 @@ class Plan:
         """Refuse what cannot be raced, before any time is spent."""
         if any(not 0 <= beta < 1 for beta in self.momenta + (self.bank or ())):
             raise ValueError(f"Momenta lie in [0, 1); given: {self.momenta + (self.bank or ())}.")
-        if any(lr <= 0 for lr in self.lrs):
+        if self.bank is not None and not len(self.bank) == len(set(self.bank)) > 1:
+            raise ValueError(f"--bank takes two or more different momenta; given: {self.bank}.")
+        if any(not 0 < lr < inf for lr in self.lrs):
             raise ValueError(f"--lr takes positive numbers; given: {self.lrs}.")
         if unknown := set(self.schedules) - {"constant", "cosine"}:
             raise ValueError(f"--schedule is constant, cosine or both; given: {', '.join(unknown)}.")
@@ -71,7 +74,8 @@ class Plan:
         """(contender, momentum, bank) of the first wave."""
         yield from (("fixed", beta, None) for beta in self.momenta)
         yield from ((name, None, self.bank) for name in FIRST[1:])
-        yield from ((name, None, self.bank) for name in CONTROLS[:2] if self.controls)
+        same = "unit-gain" if self.optimizer == "adamw" else None  # AdamW's auto has unit gain as it is
+        yield from ((name, None, self.bank) for name in CONTROLS[:2] if self.controls and name != same)
 
     def followers(self, first: list[Setting]) -> list[Setting]:
         """The second wave: each unit-power run's path, followed by the next seed."""

@@ -33,9 +33,13 @@ class Race:
     @property
     def size(self) -> int:
         """How many runs it has."""
-        p = self.plan
-        contenders = len(p.momenta) + 2 + 4 * p.controls
-        return contenders * len(p.lrs) * len(p.schedules) * p.seeds
+        first = self.plan.settings(self.data)
+        return len(first) + len(self.plan.followers(first))
+
+    def prepare(self) -> None:
+        """Read the data and make the folder: what can go wrong for reasons of the user's does so here."""
+        self.plan.settings(self.data)
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
 
     def runs(self, tick: Callable[[Record, bool], None]) -> list[Record]:
         """All records: the first wave, then the controls that replay it."""

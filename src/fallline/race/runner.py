@@ -49,13 +49,12 @@ class Runner:
     def spread(self, settings: list[Setting]) -> Iterator[Record]:
         """Train in worker processes; spawned, because a forked torch can hang in its thread pool."""
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.workers, spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            futures = [pool.submit(work, s, self.store, self.data) for s in settings]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        pool = ProcessPoolExecutor(self.workers, spawn, initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            for future in as_completed([pool.submit(work, s, self.store, self.data) for s in settings]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)  # runs under way end and are kept, the others do not start
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Store:
             record: Record = json.loads(self.path(key).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
-        return record if record.get("key") == key else None
+        return record if isinstance(record, dict) and record.get("key") == key else None
 
     def save(self, record: Record) -> None:
         """Keep a finished run under its key."""

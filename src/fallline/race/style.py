@@ -33,8 +33,9 @@ class Style:
         """matplotlib's words for it."""
         # Those that choose often lie on the momentum they chose: they are drawn over it, and thinner where dashed.
         width = {"-": 2.4}.get(self.dash, 1.8)
-        size = {"linewidth": width, "markersize": 6 if self.strong else 4, "zorder": 3 if self.strong else 2}
-        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, **size}
+        # Fixed ones show as rings around them.
+        own: dict[str, Any] = {"ms": 5, "zorder": 3} if self.strong else {"ms": 9, "zorder": 2, "mfc": "white"}
+        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, "lw": width, **own}
 
     def handle(self, label: str) -> Line2D:
         """The legend's entry."""

@@ -39,11 +39,11 @@ class Cell:
         return fmean(self.scores)
 
     def against(self, other: "Cell") -> tuple[float, float | None]:
-        """Relative difference to another cell, seed by seed: mean and standard deviation; negative is better."""
+        """Difference to another cell, seed by seed, as a share of its mean: mean and deviation; negative is better."""
         if not (math.isfinite(self.mean) and math.isfinite(other.mean)):
             return (0.0 if self.mean == other.mean else math.copysign(math.inf, self.mean - other.mean)), None
-        ratios = [mine / theirs - 1 for mine, theirs in zip(self.scores, other.scores, strict=True)]
-        return fmean(ratios), spread(ratios)
+        shares = [(mine - theirs) / other.mean for mine, theirs in zip(self.scores, other.scores, strict=True)]
+        return fmean(shares), spread(shares)
 
 
 def cells(records: list[Record]) -> list[Cell]:

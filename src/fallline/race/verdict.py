@@ -14,11 +14,11 @@ def verdict(row: Record) -> str:
     """One self-choosing contender against the best fixed momentum, each at its best lr."""
     against, name, opening = row["to_best_fixed"], row["label"], WORDS[row["schedule"]]
     if row["validation"] is None:
-        return f"{opening}: {name} diverged at every lr."
+        return f"{opening}: {name} diverged at every lr, with some seed at least ({row['diverged_runs']} runs)."
     if against is None:
         return f"{opening}: {name} ran alone; no fixed momentum was raced."
     if against["difference"] is None:
-        return f"{opening}: {name} wins; every fixed momentum diverged."
+        return f"{opening}: {name} wins; every fixed momentum diverged, with some seed at least."
     rival = f"fixed {against['other']}"
     return f"{opening}: {outcome(name, rival, against)}"
 
@@ -26,15 +26,17 @@ def verdict(row: Record) -> str:
 def outcome(name: str, rival: str, against: Record) -> str:
     """The comparison of two contenders that both finished."""
     difference, spread = against["difference"], against["spread"]
+    if difference == 0 and not spread:
+        return f"{name} is equal to {rival} in every run."
     if spread is None:
         ahead = "ahead of" if difference < 0 else "behind"
         return f"{name} is {percent(difference)} {ahead} {rival} on one seed; more seeds are needed to call it."
     if not against["certain"]:
         return (
-            f"{name} and {rival}: too close to call ({percent(difference)} apart, spread of seeds {percent(spread)})."
+            f"{name} and {rival}: too close to call ({percent(difference)} apart, spread over seeds {percent(spread)})."
         )
     winner, loser = (name, rival) if difference < 0 else (rival, name)
-    return f"{winner} wins over {loser} by {percent(difference)} (spread of seeds {percent(spread)})."
+    return f"{winner} wins over {loser} by {percent(difference)} (spread over seeds {percent(spread)})."
 
 
 def verdicts(rows: list[Record]) -> list[str]:
@@ -46,7 +48,7 @@ def verdicts(rows: list[Record]) -> list[str]:
 def cautions(rows: list[Record]) -> list[str]:
     """What a reader should know before believing the table."""
     said = []
-    leaders = [r for r in rows if r["edge"] and r["validation"] is not None and r["contender"] in ("fixed", "auto")]
+    leaders = [r for r in rows if r["edge"] and r["validation"] is not None]
     if leaders:
         names = sorted({f"{r['label']} ({r['schedule']})" for r in leaders})
         said.append(f"At the edge of the lr grid, so perhaps not yet at their best: {', '.join(names)}. Widen --lr.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+from torch import Tensor
 
 from ..core.part import Filter, Scale, Selector
 from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain, UnitPower
@@ -46,7 +49,7 @@ class Choice:
 
     def refuse_idle(self, momentum: Momentum, groups: list[dict[str, Any]]) -> None:
         """Raise where a selector, scale or bank was given, and nothing is there to choose from."""
-        idle = isinstance(momentum, (int, float)) and not any(group["candidates"] for group in groups)
+        idle = isinstance(momentum, Real) and not any(group["candidates"] for group in groups)
         if idle and (self.bank != "probe" or self.selector is not None or self.scale is not None):
             raise ValueError(
                 f"A bank, selector or scale is given, but the momentum is one number, {momentum}: there is nothing to "
@@ -60,7 +63,7 @@ def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | Non
         if momentum != "auto":
             raise ValueError(f"Invalid {name}: {momentum!r}; give a number, a sequence of candidates, or 'auto'.")
         momentum = AUTO
-    if not isinstance(momentum, Sequence):
+    if isinstance(momentum, Tensor) or not isinstance(momentum, Iterable):
         return check_number(momentum, name), None
     bank = tuple(sorted(check_number(beta, f"{name} candidate") for beta in momentum))
     if not bank:
@@ -72,8 +75,11 @@ def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | Non
 
 def check_number(value: Any, name: str) -> float:
     """A momentum in [0, 1), or a clear error."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
-        raise ValueError(f"Invalid {name}: {value!r}; it must be a number in [0, 1), a sequence of such, or 'auto'.")
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) < 1.0:
+        hint = " Of a tensor, give .item() or .tolist()." if isinstance(value, Tensor) else ""
+        raise ValueError(
+            f"Invalid {name}: {value!r}; it must be a number in [0, 1), a sequence of such, or 'auto'.{hint}"
+        )
     return float(value)
 
 
@@ -92,7 +98,7 @@ def split_betas(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(beta2: Any) -> float:
-    if isinstance(beta2, (str, bool)) or not isinstance(beta2, (int, float)) or not 0.0 <= beta2 < 1.0:
+    if isinstance(beta2, bool) or not isinstance(beta2, Real) or not 0.0 <= float(beta2) < 1.0:
         raise ValueError(f"Invalid beta parameter at index 1: {beta2!r}; it must be a number in [0, 1).")
     return float(beta2)
 
