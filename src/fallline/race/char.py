@@ -90,7 +90,7 @@ CHARS = Classification(
     gpt,
     batch=16,
     steps=600,
-    quick_steps=80,
+    quick_steps=60,
     lrs=(
         ("adamw", Grid((5e-4, 1e-3, 2e-3, 4e-3, 8e-3), (1e-3, 3e-3, 1e-2), weight_decay=0.01)),
         ("sgd", Grid((0.01, 0.03, 0.1, 0.3, 1.0), (0.03, 0.1, 0.3))),

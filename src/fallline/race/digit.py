@@ -42,5 +42,5 @@ def cnn(split: Split) -> nn.Module:
     )
 
 
-MLP = Classification("digits-mlp", "an MLP on scikit-learn's digits", digits, mlp, 64, 600, 200, GRIDS)
-CNN = Classification("digits-cnn", "a small CNN on scikit-learn's digits", digits, cnn, 64, 600, 100, GRIDS)
+MLP = Classification("digits-mlp", "an MLP on scikit-learn's digits", digits, mlp, 64, 600, 120, GRIDS)
+CNN = Classification("digits-cnn", "a small CNN on scikit-learn's digits", digits, cnn, 64, 600, 80, GRIDS)
