@@ -122,9 +122,7 @@ class Descent(torch.optim.Optimizer):
         return told
 
     def _apply(self, chunk: Chunk, g: Any) -> None:
-        lr = chunk.group["lr"]
-        lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
-        chunk.rule.apply(chunk.p, g, chunk.mem, chunk.t, lr)
+        chunk.rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""

@@ -39,6 +39,12 @@ class Chunk:
         """Steps that these parameters have taken, a 0-d float64 tensor on their device."""
         return self.clock.double()
 
+    @property
+    def lr(self) -> float | Tensor:
+        """The group's learning rate, a number or a 0-d tensor."""
+        lr: float | Tensor = self.group["lr"]
+        return lr.reshape(()) if isinstance(lr, Tensor) else lr
+
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
         g = as_field([real(_grad(p)).to(state_dtype(real(p).dtype)) for p in self.owners])

@@ -36,6 +36,12 @@ def word_of_momentum(group: Group) -> str | None:
     return next((word for word in ("betas", "momentum") if word in group), None)
 
 
+def shown_momentum(group: Group) -> Any:
+    """What dashboards read there; None where the group has no such word."""
+    word = word_of_momentum(group)
+    return None if word is None else group[word][0] if word == "betas" else group[word]
+
+
 def show_first(group: Group, rule: Rule) -> None:
     """What a group shows before its first step: the choice that everyone starts with."""
     part = rule.filter
@@ -58,9 +64,7 @@ def _summary(chunks: list[Chunk]) -> Tensor:
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
     beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
     gain = [x.reshape(()) for c, mem in seen for x in _gains(c, mem)]
-    lr = chunks[0].group["lr"]
-    lr = lr.reshape(()) if isinstance(lr, Tensor) else lr
-    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * lr])
+    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * chunks[0].lr])
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:
@@ -79,9 +83,8 @@ def _write(group: Group, said: list[float]) -> None:
 
 def check_owner(group: Group) -> None:
     """A momentum that is not the one we wrote last has another owner, such as OneCycleLR with cycle_momentum."""
-    ours, word = group.get("chosen"), word_of_momentum(group)
-    shown = ours if word is None else group[word][0] if word == "betas" else group[word]
-    if ours is not None and shown != ours:
+    ours, shown = group.get("chosen"), shown_momentum(group)
+    if ours is not None and shown is not None and shown != ours:
         raise OwnershipError(
             f"The momentum of this group is chosen from {group.get('candidates')}, last {ours}, but {shown} is there "
             "(OneCycleLR and CyclicLR do so). Pass cycle_momentum=False there, or one number as momentum here."
@@ -128,8 +131,8 @@ def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
         return {"momentum": group["chosen"], "effective_lr": group["effective_lr"]}
     walked = [c for c in chunks if c.clock > 0]
     effective_lr = _summary(walked)[1] if walked else group["lr"]
-    word = word_of_momentum(group)
-    momentum = rule.filter.momentum(Memory({})) if word is None else group[word][0] if word == "betas" else group[word]
+    shown = shown_momentum(group)
+    momentum = rule.filter.momentum(Memory({})) if shown is None else shown
     return {"momentum": float(momentum), "effective_lr": float(effective_lr)}
 
 
