@@ -12,8 +12,9 @@ from torch._compile import _disable_dynamo
 from .checkpoint import FORMAT, carry, compare, restore
 from .echo import Echo
 from .guard import Guard, check_lr
+from .kernel import plain
 from .memory import kept_unless
-from .plan import Chunk, Plan, live, make_plan, trainable
+from .plan import Plan, live, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
 from .rule import Rule, ours
 
@@ -92,6 +93,8 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
+        for chunk in plan.chunks:
+            chunk.route.gather()
         fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
         if fit is not False:
             self._walk(plan, fit)
@@ -99,37 +102,24 @@ class Descent(torch.optim.Optimizer):
 
     def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
         late = self.delay == 1 or not plan.measures
-        told = {id(chunk): self._visit(chunk, fit, apply=late) for chunk in plan.chunks}
+        told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
             show_choices(self.param_groups, plan.chunks, self._echo)
         for scope in plan.scopes:
-            with kept_unless(fit, scope.tensors()):
+            with kept_unless(fit, scope.tensors):
                 scope.decide(torch.cat([told[id(chunk)][scope.slot] for chunk in scope.chunks]))
         if not late:
             for chunk in plan.chunks:
-                with kept_unless(fit, chunk.tensors()):
-                    self._apply(chunk, chunk.gradient())
+                if chunk.measures:
+                    chunk.route.apply(fit)
             show_choices(self.param_groups, plan.chunks, self._echo)
-
-    def _visit(self, chunk: Chunk, fit: bool | Tensor, apply: bool) -> dict[str, Tensor]:
-        with kept_unless(fit, chunk.tensors()):
-            chunk.clock.add_(1)
-            g = chunk.gradient()
-            chunk.rule.remember(g, chunk.mem, chunk.t)
-            told = chunk.rule.measure(g, chunk.mem, chunk.t)
-            if apply:
-                self._apply(chunk, g)
-        return told
-
-    def _apply(self, chunk: Chunk, g: Any) -> None:
-        chunk.rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
         if self._plan is None or self._plan[0] != (rules, self._pieces()):
             self._allocate(rules)
-            plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes)
+            plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
             self._plan = ((rules, self._pieces()), plan)
         return self._plan[1]
 
@@ -137,7 +127,7 @@ class Descent(torch.optim.Optimizer):
         """Where everything lies that a plan holds on to."""
         return [
             [hash(group["foreach"])]
-            + [place for p in live(group) for place in (id(p), p.data_ptr(), *map(id, self.state[p].values()))]
+            + [x for p in live(group) for x in (id(p), p.data_ptr(), plain(p), *map(id, self.state[p].values()))]
             for group in self.param_groups
         ]
 
@@ -233,7 +223,7 @@ class Descent(torch.optim.Optimizer):
         self._echo.listen(wait=True)
         rules = self._rules()
         self._allocate(rules)
-        chunks = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, trainable).chunks
+        chunks = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, members=trainable).chunks
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
 

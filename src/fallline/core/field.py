@@ -7,8 +7,9 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -62,6 +63,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def sign(self) -> Bundle:
         return self._map(torch._foreach_sign)
 
+    def abs(self) -> Bundle:
+        return self._map(torch._foreach_abs)
+
     def reciprocal(self) -> Bundle:
         return self._map(torch._foreach_reciprocal)
 
@@ -94,10 +98,37 @@ class Bundle(tuple):  # type: ignore[type-arg]
         return [w.to(x.dtype) for w, x in zip(weight, self, strict=True)] if isinstance(weight, Bundle) else weight
 
 
+class Runs(NamedTuple):
+    """Some coordinates of a field: `rows` runs of `run` coordinates, `stride` apart, the first one at `start`."""
+
+    start: int
+    run: int
+    stride: int
+    rows: int
+
+
+class Elsewhere(ABC):
+    """A field whose numbers are not here: it speaks Tensor's vocabulary and answers for its own sums."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def total(self) -> Tensor:
+        """Sum over the elements, one number per tensor."""
+
+    @abstractmethod
+    def count(self) -> Tensor:
+        """Number of elements, one number per tensor."""
+
+    @abstractmethod
+    def sample(self, pick: Callable[[Tensor], Tensor]) -> Elsewhere:
+        """The same field on the coordinates that `pick` selects."""
+
+
 if TYPE_CHECKING:
     Field = Tensor  # to the type checker a Bundle is a Tensor: it answers to the same names
 else:
-    Field = Tensor | Bundle
+    Field = Tensor | Bundle | Elsewhere
 
 
 def _plain(x: Any) -> Any:
@@ -136,6 +167,8 @@ def lerp(x: Field, end: Field, weight: Field | float) -> Field:
 
 def total(x: Field) -> Tensor:
     """Sum over the elements, one number per tensor: Tensor -> [1], Bundle of k -> [k], float64, still on the device."""
+    if isinstance(x, Elsewhere):
+        return x.total()
     return torch.stack([part.sum() for part in tensors_of(x)]).double()
 
 
@@ -149,6 +182,8 @@ def inner(a: Field, b: Field) -> Tensor:
 
 def count(x: Field) -> Tensor:
     """Number of elements, one number per tensor: [1] or [k], float64. Filled in on the device: a copy would wait."""
+    if isinstance(x, Elsewhere):
+        return x.count()
     return torch.stack([part.new_full((), part.numel(), dtype=torch.float64) for part in tensors_of(x)])
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .echo import Echo
 from .error import NonFiniteError
-from .field import peaks
-from .plan import Chunk, live
+from .chunk import Chunk
+from .plan import live
 
 POLICIES = ("skip", "raise", "ignore")
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
@@ -50,9 +50,12 @@ class Guard:
         if not chunks or (self.policy == "ignore" and rest is False):
             return bool(chunks)
         device = chunks[0].p[0].device
-        heights = torch.cat([peaks(chunk.raw()).to(device) for chunk in chunks])
+        heights = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
         finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
-        fit = finite.all() & ~(heights.eq(0).all() & rest)
+        fit = finite.all()
+        if rest is not False:
+            moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
+            fit = fit & ~(rest & ~moves)
         echo.tell(
             torch.stack([finite.all().long(), finite.long().argmin()]), lambda said: self._hear(said, chunks, groups)
         )

@@ -79,11 +79,12 @@ def share(states: list[State], slot: str, names: list[str]) -> None:
 
 
 @contextmanager
-def kept_unless(ok: bool | Tensor, tensors: list[Tensor]) -> Iterator[None]:
-    """Let the body write to `tensors`; if `ok` is false on the device, put them back without asking the host."""
+def kept_unless(ok: bool | Tensor, written: Callable[[], list[Tensor]]) -> Iterator[None]:
+    """Let the body write to what `written` names; if `ok` is false on the device, put it back; the host never asks."""
     if not isinstance(ok, Tensor):
         yield
         return
+    tensors = written()
     before = [x.clone() for x in tensors]
     yield
     for x, old in zip(tensors, before, strict=True):

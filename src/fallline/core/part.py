@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .field import Field, inner
+from .field import Field, Runs, inner
 from .memory import Memory
 
 
@@ -179,6 +179,10 @@ class Chooser(Part):
     @abstractmethod
     def measures(self) -> bool:
         """False if there is nothing to choose; then the engine skips measure and decide."""
+
+    def runs(self, n: int) -> Runs | None:
+        """Which of n coordinates it judges on; None for all of them."""
+        return None
 
     @abstractmethod
     def decisions(self, device: torch.device) -> dict[str, Tensor]:

@@ -14,51 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .field import Field, as_field, tensors_of
-from .memory import Memory, State, real, share, state_dtype
+from .chunk import Chunk
+from .field import Field, as_field
+from .kernel import plain, route
+from .memory import Memory, State, real, share
 from .part import Chooser
 from .rule import Rule, ours
 
 CPU_BYTES = 256 * 1024
 ACCELERATOR_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Some parameters of one group that are updated as one field."""
-
-    group: dict[str, Any]
-    rule: Rule
-    owners: list[Tensor]
-    p: Field
-    mem: dict[str, Memory]
-    clock: Tensor
-
-    @property
-    def t(self) -> Tensor:
-        """Steps that these parameters have taken, a 0-d float64 tensor on their device."""
-        return self.clock.double()
-
-    @property
-    def lr(self) -> float | Tensor:
-        """The group's learning rate, a number or a 0-d tensor."""
-        lr: float | Tensor = self.group["lr"]
-        return lr.reshape(()) if isinstance(lr, Tensor) else lr
-
-    def gradient(self) -> Field:
-        """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
-        g = as_field([real(_grad(p)).to(state_dtype(real(p).dtype)) for p in self.owners])
-        g = g.neg() if self.group["maximize"] else g
-        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
-
-    def raw(self) -> Field:
-        """p.grad as it is."""
-        return as_field([real(_grad(p)) for p in self.owners])
-
-    def tensors(self) -> list[Tensor]:
-        """Everything that a step of this chunk writes to, decisions included."""
-        remembered = (x for memory in self.mem.values() for field in memory for x in tensors_of(field))
-        return [self.clock, *tensors_of(self.p), *remembered]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,29 +77,36 @@ def make_plan(
     rules: list[Rule],
     state: Any,
     budget: int | None,
-    members: Callable[[dict[str, Any]], list[Tensor]] = live,
+    late: bool = False,
+    members: Callable[[dict[str, Any]], list[Tensor]] | None = None,
 ) -> Plan:
-    """Plan a step of the groups' members; every parameter must have its state already."""
+    """Plan a step of all live parameters, or a readable one of the members; each must have its state already."""
     _share_decisions(groups, rules, state)
     chunks = [
-        _chunk(group, rule, part, state)
+        chunk
         for group, rule in zip(groups, rules, strict=True)
-        for block in _blocks(members(group), rule, state)
-        for part in _cut(block, 0 if group["foreach"] is False else budget)
+        for block in _blocks((members or live)(group), rule, state)
+        for chunk in _chunks(group, rule, block, state, budget, None if members else late)
     ]
     return Plan(chunks, list(_scopes(chunks, state)))
 
 
-def _grad(p: Tensor) -> Tensor:
-    assert p.grad is not None  # the plan is made anew when a gradient disappears
-    return p.grad
+def _chunks(
+    group: dict[str, Any], rule: Rule, block: list[Tensor], state: Any, budget: int | None, late: bool | None
+) -> Iterator[Chunk]:
+    """The whole block where there is a kernel for it, else pieces that fit into the cache."""
+    if late is not None and (made := route(_chunk(group, rule, block, state), late)):
+        yield made
+    else:
+        for owners in _cut(block, 0 if group["foreach"] is False else budget):
+            yield _chunk(group, rule, owners, state)
 
 
 def _blocks(params: list[Tensor], rule: Rule, state: Any) -> Iterable[list[Tensor]]:
     blocks: dict[Any, list[Tensor]] = {}
     for p in params:
         history = tuple(float(state[p][key]) for key in _numbers(rule, state[p]))
-        blocks.setdefault((p.device, p.dtype, history), []).append(p)
+        blocks.setdefault((p.device, p.dtype, plain(p), history), []).append(p)
     return blocks.values()
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .chunk import Chunk
 from .echo import Echo
 from .error import OwnershipError
 from .field import tensors_of
 from .memory import Memory, nbytes
 from .part import Chooser
-from .plan import Chunk
 from .rule import Rule
 
 if TYPE_CHECKING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import final
+from functools import cached_property
+from typing import NamedTuple, final
 
+import torch
 from torch import Tensor
 
 from .error import SlotError
@@ -20,6 +22,17 @@ SLOTS: dict[str, type[Part]] = {
     "step": Step,
     "combine": Combine,
 }
+
+
+SIZE = 1 << 14  # coordinates of a tensor that stands for any: its sample is smaller than it, and no number is larger
+
+
+class Layout(NamedTuple):
+    """What the state of a rule's parameters consists of beside the clock, in flat keys."""
+
+    fields: tuple[str, ...]  # like the parameter, or like its sample
+    sampled: frozenset[str]  # those that are like its sample
+    numbers: tuple[str, ...]  # all that is decided, and everything 0-d
 
 
 @final
@@ -48,7 +61,7 @@ class Rule:
             part = getattr(self, slot)
             if not isinstance(part, kind) and not (part is None and kind is Map):
                 raise SlotError(_misfit(slot, kind, part))
-        if not self.metric.elementwise and getattr(self.filter, "elementwise_only", False):
+        if not self.metric.elementwise and self.scouts:
             raise SlotError(
                 f"{type(self.filter).__name__} scores a sample of coordinates, but {self.metric} needs whole tensors. "
                 "Use a Bank, which keeps the candidates in full."
@@ -76,6 +89,21 @@ class Rule:
     def choosers(self) -> dict[str, Chooser]:
         """The parts that measure before they act, by slot."""
         return {slot: part for slot, part in self.parts.items() if isinstance(part, Chooser)}
+
+    @property
+    def scouts(self) -> bool:
+        """Whether some part judges on a sample, so that it can decide before anybody has seen everything."""
+        return any(part.measures and part.runs(SIZE) is not None for part in self.choosers.values())
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which entries of the state are fields, and which are numbers."""
+        p = torch.empty(SIZE)
+        shapes = {f"{s}.{name}": x.shape for s, part in self.parts.items() for name, x in part.memory(p).items()}
+        decided = [f"{s}.{name}" for s, part in self.choosers.items() for name in part.decisions(p.device)]
+        fields = tuple(key for key, shape in shapes.items() if shape)
+        single = [key for key, shape in shapes.items() if not shape]
+        return Layout(fields, frozenset(key for key in fields if shapes[key] != p.shape), (*single, *decided))
 
     def state(self, p: Tensor) -> dict[str, Tensor]:
         """What a new parameter's state holds, in flat keys; what is decided per scope comes with it."""

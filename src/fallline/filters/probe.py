@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from ..core.error import SlotError
-from ..core.field import Field, count, each, lerp, lerp_
+from ..core.field import Field, Runs, count, each, lerp, lerp_
 from ..core.memory import Memory
 from ..core.part import Aim, Selector
 from ..statistics.response import moving
-from ..statistics.sample import sample
+from ..statistics.sample import runs, sample
 from .candidate import Candidates
 
 
@@ -34,12 +34,14 @@ class Probe(Candidates):
     Probe((0.5, 0.9, 0.99), Greedy('global'))
     """
 
-    elementwise_only: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         if isinstance(self.selector, Selector) and not self.selector.single:
             raise SlotError(f"{self.selector} mixes candidates, but a Probe has only one full buffer. Use a Bank.")
         Candidates.__post_init__(self)
+
+    def runs(self, n: int) -> Runs:
+        """The sample."""
+        return runs(n)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The full buffer, its taps' sum and energy, and the sampled candidates."""

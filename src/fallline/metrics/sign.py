@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, count, each, peaks, total
+from ..core.field import Field, count, peaks, total
 from ..core.memory import Memory
 from ..core.part import Ball
 
@@ -37,7 +37,7 @@ class Sign(Ball):
 
     def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
         """sum |g_i|."""
-        return total(each(torch.abs, g))
+        return total(g.abs())
 
     def dimension(self, g: Field) -> Tensor:
         """Number of coordinates."""

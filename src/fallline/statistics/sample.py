@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from torch import Tensor
 
-FEW = 32  # coordinates of a small tensor, or all of them
+from ..core.field import Elsewhere, Runs
+
+SMALL, FEW = 2048, 32  # a tensor below 2048 shows one run of 32 coordinates, or all that it has
 SHARE = 124  # one in so many of a large one
-RUN = 64  # coordinates in a row at most, so that reading a large sample is a vector load
+RUN = 64  # coordinates in a row, so that reading them is a vector load
+
+
+def runs(n: int) -> Runs:
+    """The sample of n coordinates: runs of 64 that are spread over them, 1/124 in all but at least one.
+
+    >>> runs(20), runs(10**6).rows
+    (Runs(start=0, run=20, stride=20, rows=1), 126)
+    """
+    run = RUN if n >= SMALL else min(n, FEW)
+    rows = max(n // SHARE // RUN, 1)
+    # A little less than n / rows, and odd: runs must not stay in the same columns of a matrix.
+    stride = max(run, n // rows * 17 // 18 | 1) if rows > 1 else run
+    return Runs((n - rows * stride) // 2 + (stride - run) // 2, run, stride, rows)
 
 
 def sample(x: Tensor) -> Tensor:
-    """All of a tiny x, else at least four runs that are spread over it: 32 coordinates or 1/124 of them, [runs, run].
+    """The sampled coordinates of x, [rows, run].
 
-    Always the same coordinates, in logical order; a view where x is contiguous.
+    Always the same ones, in logical order; a view where x is contiguous.
 
     >>> import torch
-    >>> sample(torch.arange(400)).tolist()[0]
-    [53, 54, 55, 56, 57, 58, 59, 60]
+    >>> sample(torch.arange(400)).tolist()[0][:4]
+    [184, 185, 186, 187]
     """
-    flat, n = x.reshape(-1), x.numel()
-    size = max(n // SHARE, min(n, FEW))
-    run = n if size == n else min(RUN, size // 4)
-    rows = size // run
-    # A little less than n / rows, and odd: runs must not stay in the same columns of a matrix.
-    stride = max(run, n // rows * 17 // 18 | 1)
-    first = (n - rows * stride) // 2
-    start = (stride - run) // 2
-    return flat[first : first + rows * stride].view(rows, stride)[:, start : start + run]
+    if isinstance(x, Elsewhere):
+        return x.sample(sample)
+    start, run, stride, rows = runs(x.numel())
+    first = start - (stride - run) // 2
+    return x.reshape(-1)[first : first + rows * stride].view(rows, stride)[:, start - first : start - first + run]

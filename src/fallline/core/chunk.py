@@ -1,0 +1,119 @@
+"""Chunk: some parameters of one group that walk through a rule together, and the readable route on which they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .field import Field, as_field, tensors_of, total
+from .memory import Memory, kept_unless, real, state_dtype
+from .rule import Rule
+
+Fit = bool | Tensor
+
+
+class Route(Protocol):
+    """How a chunk walks. Before a step `gather` is called once; nothing is written where `fit` is false."""
+
+    def gather(self) -> None:
+        """Take up the gradients of this step."""
+
+    def soundness(self) -> Tensor:
+        """One number per tensor, 0 if its gradient is finite, else NaN."""
+
+    def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
+        """Remember and measure, and apply as well if asked to; what was measured, by slot."""
+
+    def apply(self, fit: Fit) -> None:
+        """Direction, decay, parameters."""
+
+
+@dataclass(eq=False)
+class Chunk:
+    """Some parameters of one group that are updated as one field."""
+
+    group: dict[str, Any]
+    rule: Rule
+    owners: list[Tensor]
+    p: Field
+    mem: dict[str, Memory]
+    clock: Tensor
+    route: Route = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.route = Readable(self)
+
+    @property
+    def t(self) -> Tensor:
+        """Steps that these parameters have taken, a 0-d float64 tensor on their device."""
+        return self.clock.double()
+
+    @property
+    def measures(self) -> bool:
+        """Whether something is to be decided before the rule may be applied."""
+        return any(part.measures for part in self.rule.choosers.values())
+
+    @property
+    def lr(self) -> float | Tensor:
+        """The group's learning rate, a number or a 0-d tensor."""
+        lr: float | Tensor = self.group["lr"]
+        return lr.reshape(()) if isinstance(lr, Tensor) else lr
+
+    def gradients(self) -> list[Tensor]:
+        """p.grad as it is."""
+        return [p.grad for p in self.owners]  # type: ignore[misc]  # without a gradient it would not be here
+
+    def gradient(self) -> Field:
+        """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
+        g = as_field([real(g).to(state_dtype(real(g).dtype)) for g in self.gradients()])
+        g = g.neg() if self.group["maximize"] else g
+        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
+
+    def entry(self, key: str) -> Field:
+        """What is remembered under a flat key."""
+        slot, _, name = key.partition(".")
+        return self.mem[slot][name]
+
+    def numbers(self) -> list[Tensor]:
+        """What a step of this chunk writes to beside fields: the clock, what was decided, sums of taps."""
+        return [self.clock, *(x for key in self.rule.layout.numbers for x in tensors_of(self.entry(key)))]
+
+    def tensors(self) -> list[Tensor]:
+        """Everything that a step of this chunk writes to, decisions included."""
+        remembered = (x for memory in self.mem.values() for each in memory for x in tensors_of(each))
+        return [self.clock, *tensors_of(self.p), *remembered]
+
+
+class Readable:
+    """The rule itself, on tensors or bundles of them."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+
+    def gather(self) -> None:
+        """Nothing: p.grad is read where it lies."""
+
+    def soundness(self) -> Tensor:
+        """Sum of 0 g; a product with 0 is NaN where g is not finite, and cannot overflow."""
+        return total(as_field([real(g) for g in self.chunk.gradients()]).mul(0.0))
+
+    def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
+        """Remember and measure on the whole field."""
+        chunk, rule = self.chunk, self.chunk.rule
+        with kept_unless(fit, chunk.tensors):
+            chunk.clock.add_(1)
+            g = chunk.gradient()
+            rule.remember(g, chunk.mem, chunk.t)
+            told = rule.measure(g, chunk.mem, chunk.t)
+            if apply:
+                rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
+        return told
+
+    def apply(self, fit: Fit) -> None:
+        """Direction, decay, parameters."""
+        chunk = self.chunk
+        with kept_unless(fit, chunk.tensors):
+            chunk.rule.apply(chunk.p, chunk.gradient(), chunk.mem, chunk.t, chunk.lr)

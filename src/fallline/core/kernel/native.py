@@ -1,0 +1,227 @@
+"""Programs as C: printed, compiled once with the machine's own compiler, kept on disk, called through ctypes.
+
+Where there is no compiler, or FALLLINE_NATIVE=0, `load` gives None and the readable rule walks instead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..chunk import Fit
+from .printed import Fields, Run
+from .symbol import Number, Op, Program
+from .table import Items, pack
+
+FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+REALS = {torch.float32: "float", torch.float64: "double"}
+TYPES = {**REALS, torch.bfloat16: "uint16_t"}
+FORMS = ("plain", "inverse", "complement")
+
+PAGE = """\
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+typedef {real} real;
+static inline real wide(uint16_t x) {{ uint32_t u = (uint32_t)x << 16; float y; memcpy(&y, &u, 4); return y; }}
+static inline uint16_t narrow(real x) {{
+  float y = x; uint32_t u; memcpy(&u, &y, 4);
+  return y != y ? 0x7fc0 : (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+}}
+void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_t last,
+         const double *numbers, int64_t width, double *sums) {{
+  for (int64_t i = first; i < last; i++) {{
+    const int64_t *item = items + 6 * i, row = item[0], run = item[3];
+    const double *c = numbers + row * width;
+{numbers}
+{totals}
+    for (int64_t k = 0; k < item[5]; k++)
+      for (int64_t at = 0; at < run; at += 4096) {{
+        const int64_t n = run - at < 4096 ? run - at : 4096;
+        const int64_t whole = item[1] + k * item[4] + at, sample = item[2] + k * run + at;
+{pointers}
+{partials}
+#pragma omp simd{reduction}
+        for (int64_t j = 0; j < n; j++) {{
+{body}
+        }}
+{gather}
+      }}
+{results}
+  }}
+}}
+"""
+
+BODY: dict[str, str] = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "lerp": "{3} * {0} + {2} * {1}",
+    "neg": "-{0}",
+    "sqrt": "sqrt{f}({0})",
+    "sign": "(real)({0} > 0) - (real)({0} < 0)",
+    "abs": "fabs{f}({0})",
+    "reciprocal": "1 / {0}",
+}
+
+
+def _operation(program: Program, place: int, op: Op) -> str:
+    if op[0] == "load":
+        name, dtype = f"p{op[1]}[j]", program.columns[op[1]][1]
+        return f"const real x{place} = {name if dtype in REALS else f'wide({name})'};"
+    if op[0] == "cast":
+        through = f"wide(narrow(x{op[1]}))" if op[2] is torch.bfloat16 else f"({TYPES[op[2]]})x{op[1]}"
+        return f"const real x{place} = {through};"
+    f = "" if program.dtype is torch.float64 else "f"
+    return f"const real x{place} = {BODY[op[0]].format(*(f'x{x}' for x in op[1:]), f=f)};"
+
+
+def _store(program: Program, column: int, ref: int) -> str:
+    return f"p{column}[j] = {f'x{ref}' if program.columns[column][1] in REALS else f'narrow(x{ref})'};"
+
+
+def _pointer(column: int, dtype: torch.dtype, sampled: bool) -> str:
+    kind = f"{TYPES[dtype]} *restrict"
+    return f"{kind} p{column} = ({TYPES[dtype]} *)base[{column}][row] + {'sample' if sampled else 'whole'};"
+
+
+def text(program: Program) -> str:
+    """The program as a C function over a table of tensors."""
+    numbers = {i: op for i, op in enumerate(program.ops) if op[0] == "number"}
+    sums = range(len(program.sums))
+    at = {i: f"{op[1]} * 3 + {FORMS.index(op[2])}" for i, op in numbers.items()}
+    body = [_operation(program, i, op) for i, op in enumerate(program.ops) if i not in numbers]
+    body += [_store(program, *store) for store in program.stores] + [f"s{k} += x{program.sums[k]};" for k in sums]
+    return PAGE.format(
+        real=REALS[program.dtype],
+        numbers="\n".join(f"    const real x{i} = c[{slot}];" for i, slot in at.items()),
+        totals="\n".join(f"    double t{k} = 0;" for k in sums),
+        pointers="\n".join(f"        {_pointer(i, c[1], c[2])}" for i, c in enumerate(program.columns)),
+        partials="\n".join(f"        real s{k} = 0;" for k in sums),
+        reduction=f" reduction(+:{','.join(f's{k}' for k in sums)})" if sums else "",
+        body="\n".join(f"          {line}" for line in body),
+        gather="\n".join(f"        t{k} += s{k};" for k in sums),
+        results="\n".join(f"    sums[{len(sums)} * i + {k}] = t{k};" for k in sums),
+    )
+
+
+@lru_cache(maxsize=1)
+def compiler() -> str | None:
+    """The C compiler: $CC, or what is called cc, gcc or clang; None if there is none or it is not wanted."""
+    if os.environ.get("FALLLINE_NATIVE", "1") == "0" or os.name == "nt":
+        return None
+    return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))), None)
+
+
+@lru_cache(maxsize=1)
+def _shelf() -> Path:
+    """Where compiled kernels are kept: ours alone, since what lies there is executed."""
+    root = Path(os.environ.get("FALLLINE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fallline"))
+    try:
+        shelf = root.expanduser() / "kernels"
+        shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
+        told = shelf.stat()
+        if told.st_uid == os.getuid() and not told.st_mode & 0o022 and os.access(shelf, os.W_OK):
+            return shelf
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="fallline-"))
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """What -march=native depends on: a cache in a shared home must not serve another kind of machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        return f"{platform.machine()} {platform.processor()}"
+
+
+def _build(source: str, where: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=where.parent) as room:
+        page, product = Path(room, "kernel.c"), Path(room, "kernel.so")
+        page.write_text(source, encoding="utf-8")
+        subprocess.run([str(compiler()), *FLAGS, "-o", str(product), str(page), "-lm"], check=True, capture_output=True)
+        product.replace(where)  # whole or not at all: other processes may build the same
+
+
+@lru_cache(maxsize=None)
+def load(program: Program) -> Callable[..., Any] | None:
+    """The program as a function of addresses; None where it cannot be had."""
+    if compiler() is None:
+        return None
+    source = text(program)
+    mark = hashlib.sha256("\n".join([source, str(compiler()), *FLAGS, _machine()]).encode()).hexdigest()[:32]
+    where = _shelf() / f"{mark}.so"
+    try:
+        if not where.exists():
+            _build(source, where)
+        run = ctypes.CDLL(str(where)).run
+    except (OSError, subprocess.CalledProcessError) as error:
+        told = getattr(error, "stderr", None) or b""
+        warnings.warn(
+            f"Fallline could not compile a kernel with {compiler()} and goes on with the readable rule, which is "
+            f"slower: {error} {told.decode(errors='replace')[:500]} (FALLLINE_NATIVE=0 stops the attempt.)",
+            stacklevel=2,
+        )
+        return None
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    run.argtypes, run.restype = [pointer, pointer, number, number, pointer, number, pointer], None
+    return run  # type: ignore[no-any-return]
+
+
+class Native:
+    """Programs as C, on the host's own memory."""
+
+    def bind(self, program: Program, fields: Fields, items: Items) -> Run | None:
+        """The program over these tensors; None without a compiler, or on another device."""
+        run = load(program) if fields.device.type == "cpu" else None
+        if run is None:
+            return None
+        base = (ctypes.c_void_p * len(program.columns))(*(fields.addresses[c[0]].data_ptr() for c in program.columns))
+        sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
+        written = [x for column, _ in program.stores for x in fields.columns[program.columns[column][0]]]
+
+        def go(numbers: list[Number], fit: Fit) -> Tensor:
+            c, width = pack(numbers, fields.device)
+            table, result = items.table.data_ptr(), sums.data_ptr()
+            spread(items, lambda first, last: run(base, table, first, last, c.data_ptr(), width, result))
+            torch.autograd.graph.increment_version(written)
+            return sums
+
+        return go
+
+
+ALONE = 1 << 18  # coordinates below which a second thread costs more than it gives
+
+
+def spread(items: Items, work: Callable[[int, int], None]) -> None:
+    """Give every thread of torch's a range of the items; ctypes lets them run side by side."""
+    threads = min(torch.get_num_threads(), items.size // ALONE)
+    if threads < 2:
+        return work(0, len(items.given))
+    (here, *others) = items.shares(threads)
+    pending = [_pool(threads - 1).submit(work, *share) for share in others]
+    work(*here)
+    for each in pending:
+        each.result()
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="fallline")

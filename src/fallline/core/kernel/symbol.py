@@ -1,0 +1,257 @@
+"""Symbols: fields without numbers. A rule that is run on them says what it does to one coordinate.
+
+The rule is read twice. Once, when a plan is made, by a `Writer`, which turns it into a `Program`: operations on one
+coordinate, what is stored, what is summed. And in every step by a `Reader`, which only collects the numbers (learning
+rate, decay factors, weights: everything that is not a field) in the order in which the program wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..field import Bundle, Elsewhere
+
+Op = tuple[Any, ...]
+Number = float | Tensor | Bundle
+
+
+@dataclass(frozen=True)
+class Program:
+    """What happens to one coordinate, in single assignments: an operation's place in `ops` is its name.
+
+        ("load", column)  ("number", slot, form)  ("add" | "sub" | "mul", a, b)  ("lerp", a, b, w, 1 - w)
+        ("neg" | "sqrt" | "sign" | "abs" | "reciprocal", a)  ("cast", a, dtype)
+
+    form: "plain" x, "inverse" 1 / x or "complement" 1 - x, computed in float64. columns: (name, dtype, sampled) of the
+    tensors that are read or written; stores: (column, operation); sums: operations that are summed over coordinates.
+    """
+
+    columns: tuple[tuple[str, torch.dtype, bool], ...]
+    ops: tuple[Op, ...]
+    stores: tuple[tuple[int, int], ...]
+    sums: tuple[int, ...]
+    numbers: int
+    dtype: torch.dtype
+
+
+class Tape(Protocol):
+    """Who listens while a rule runs on symbols."""
+
+    def op(self, name: str, *operands: Any) -> int:
+        """An operation on one coordinate; gives its name."""
+
+    def number(self, x: Number, form: str = "plain") -> int:
+        """A number that is the same for all coordinates of a tensor."""
+
+    def store(self, column: str, ref: int) -> None:
+        """A field was written to."""
+
+    def total(self, ref: int) -> Tensor:
+        """The sum over the coordinates of each tensor, [tensors] float64."""
+
+    def count(self, sampled: bool) -> Tensor:
+        """The number of coordinates, [tensors] float64."""
+
+
+class Symbol(Elsewhere):
+    """One coordinate of a field: speaks Tensor's vocabulary, and tells a tape what is said."""
+
+    __slots__ = ("column", "ref", "sampled", "tape")
+
+    def __init__(self, tape: Tape, ref: int, column: str | None = None, sampled: bool = False) -> None:
+        self.tape, self.ref, self.column, self.sampled = tape, ref, column, sampled
+
+    def _say(self, name: str, *others: Any) -> Symbol:
+        sampled = self.sampled or any(x.sampled for x in others if isinstance(x, Symbol))
+        return Symbol(self.tape, self.tape.op(name, self.ref, *map(self._ref, others)), None, sampled)
+
+    def _ref(self, x: Any, form: str = "plain") -> int:
+        return x.ref if isinstance(x, Symbol) else self.tape.number(x, form)
+
+    def _become(self, other: Symbol) -> Symbol:
+        self.ref = other.ref
+        if self.column is not None:
+            self.tape.store(self.column, self.ref)
+        return self
+
+    def __add__(self, other: Any) -> Symbol:
+        return self._say("add", other)
+
+    def __sub__(self, other: Any) -> Symbol:
+        return self._say("sub", other)
+
+    def __mul__(self, other: Any) -> Symbol:
+        return self._say("mul", other)
+
+    def __truediv__(self, other: Any) -> Symbol:
+        if isinstance(other, Symbol):
+            return self._say("mul", other.reciprocal())
+        return Symbol(self.tape, self.tape.op("mul", self.ref, self._ref(other, "inverse")), None, self.sampled)
+
+    add, mul, div = __add__, __mul__, __truediv__
+
+    def neg(self) -> Symbol:
+        return self._say("neg")
+
+    def sqrt(self) -> Symbol:
+        return self._say("sqrt")
+
+    def sign(self) -> Symbol:
+        return self._say("sign")
+
+    def abs(self) -> Symbol:
+        return self._say("abs")
+
+    def reciprocal(self) -> Symbol:
+        return self._say("reciprocal")
+
+    def square(self) -> Symbol:
+        return self._say("mul", self)
+
+    def to(self, dtype: torch.dtype) -> Symbol:
+        return Symbol(self.tape, self.tape.op("cast", self.ref, dtype), None, self.sampled)
+
+    def lerp(self, end: Symbol, weight: Any) -> Symbol:
+        parts = (self.ref, end.ref, self._ref(weight), self._ref(weight, "complement"))
+        return Symbol(self.tape, self.tape.op("lerp", *parts), None, self.sampled or end.sampled)
+
+    def lerp_(self, end: Symbol, weight: Any) -> Symbol:
+        return self._become(self.lerp(end, weight))
+
+    def add_(self, other: Any) -> Symbol:
+        return self._become(self + other)
+
+    def mul_(self, other: Any) -> Symbol:
+        return self._become(self * other)
+
+    def copy_(self, other: Symbol) -> Symbol:
+        return self._become(other)
+
+    def sample(self, pick: Callable[[Tensor], Tensor]) -> Symbol:
+        return Symbol(self.tape, self.ref, None, True)
+
+    def total(self) -> Tensor:
+        return self.tape.total(self.ref)
+
+    def count(self) -> Tensor:
+        return self.tape.count(self.sampled)
+
+
+class Writer:
+    """Writes the program. Equal operations are written once.
+
+    Two numbers are taken for the same one if they have the same value. So whoever lets a rule run here gives it an age,
+    a learning rate and decisions that no formula makes equal by chance.
+    """
+
+    def __init__(self, columns: dict[str, tuple[torch.dtype, bool]], dtype: torch.dtype, kept: set[str]) -> None:
+        self.columns, self.dtype, self.kept = columns, dtype, kept
+        self.ops: dict[Op, int] = {}
+        self.stores: dict[str, int] = {}
+        self.sums: list[int] = []
+        self.values: dict[Any, int] = {}
+        self.slots: list[int] = []  # of each number in the order of reading
+
+    def op(self, name: str, *operands: Any) -> int:
+        return self.ops.setdefault((name, *operands), len(self.ops))
+
+    def load(self, column: str) -> Symbol:
+        """The field of a column."""
+        return Symbol(self, self.op("load", column), column)
+
+    def number(self, x: Number, form: str = "plain") -> int:
+        value = tuple(map(float, x)) if isinstance(x, Bundle) else float(x)
+        slot = self.values.setdefault(value, len(self.values))
+        self.slots.append(slot)
+        return self.op("number", slot, form)
+
+    def store(self, column: str, ref: int) -> None:
+        if column not in self.kept:
+            self.stores[column] = ref
+
+    def total(self, ref: int) -> Tensor:
+        self.sums.append(ref)
+        return torch.zeros(1, dtype=torch.float64)
+
+    def count(self, sampled: bool) -> Tensor:
+        return torch.ones(1, dtype=torch.float64)
+
+    def places(self) -> list[int]:
+        """Which of the numbers in the order of reading fill the program's slots."""
+        return [self.slots.index(slot) for slot in range(len(self.values))]
+
+    def program(self) -> Program:
+        """What was said, without what nobody needs."""
+        ops = list(self.ops)
+        needed = _needed(ops, [*self.stores.values(), *self.sums])
+        used = sorted({ops[ref][1] for ref in needed if ops[ref][0] == "load"} | self.stores.keys())
+        place = {column: i for i, column in enumerate(used)}
+        name = {ref: i for i, ref in enumerate(needed)}
+        return Program(
+            columns=tuple((column, *self.columns[column]) for column in used),
+            ops=tuple(_renamed(ops[ref], name, place) for ref in needed),
+            stores=tuple((place[column], name[ref]) for column, ref in self.stores.items()),
+            sums=tuple(name[ref] for ref in self.sums),
+            numbers=len(self.values),
+            dtype=self.dtype,
+        )
+
+
+class Reader:
+    """Collects the numbers of one step. Before the kernel ran its sums are zeros, afterwards the answers."""
+
+    def __init__(self, counts: tuple[Tensor, Tensor], sums: Tensor | None = None) -> None:
+        self.counts, self.sums = counts, sums
+        self.numbers: list[Number] = []
+        self.asked = 0
+
+    def op(self, name: str, *operands: Any) -> int:
+        return 0
+
+    def load(self, column: str) -> Symbol:
+        """The field of a column."""
+        return Symbol(self, 0, column)
+
+    def number(self, x: Number, form: str = "plain") -> int:
+        self.numbers.append(x)
+        return 0
+
+    def store(self, column: str, ref: int) -> None:
+        pass
+
+    def total(self, ref: int) -> Tensor:
+        if self.sums is None:
+            return torch.zeros_like(self.counts[0])
+        self.asked += 1
+        return self.sums[:, self.asked - 1]
+
+    def count(self, sampled: bool) -> Tensor:
+        return self.counts[sampled]
+
+
+WITHOUT = {"load": 2, "number": 3}  # operations of which these first words are no operations
+
+
+def _operands(op: Op) -> tuple[int, ...]:
+    return () if op[0] in WITHOUT else tuple(x for x in op[1:] if isinstance(x, int))
+
+
+def _needed(ops: list[Op], roots: list[int]) -> list[int]:
+    found: set[int] = set()
+    while roots:
+        ref = roots.pop()
+        if ref not in found:
+            found.add(ref)
+            roots.extend(_operands(ops[ref]))
+    return sorted(found)
+
+
+def _renamed(op: Op, name: dict[int, int], place: dict[str, int]) -> Op:
+    if op[0] == "load":
+        return ("load", place[op[1]])
+    return op if op[0] == "number" else (op[0], *(name[x] if isinstance(x, int) else x for x in op[1:]))

@@ -1,0 +1,103 @@
+"""Tables: where a kernel finds its tensors, and in which order it walks over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+from ..field import Bundle
+from .symbol import Number
+
+PIECE = 1 << 16  # coordinates that one thread takes at a time
+
+# One row for each piece of work: which tensor, where its coordinates start (in the tensor, in its sample), and how
+# many runs of how many coordinates it has, how far apart.
+Item = tuple[int, int, int, int, int, int]
+
+
+def pieces(sizes: Sequence[int], piece: int = PIECE) -> list[Item]:
+    """All coordinates of all tensors."""
+    return [
+        (row, start, start, min(piece, n - start), 0, 1) for row, n in enumerate(sizes) for start in range(0, n, piece)
+    ]
+
+
+def samples(sizes: Sequence[int], runs: Sequence[tuple[int, int, int, int]]) -> list[Item]:
+    """The sampled coordinates: (start, run, stride, rows) of each tensor."""
+    return [(row, start, 0, run, stride, rows) for row, (start, run, stride, rows) in enumerate(runs)]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Pieces of work on one device."""
+
+    given: list[Item]
+    device: torch.device
+
+    @cached_property
+    def table(self) -> Tensor:
+        """[items, 6] int64."""
+        return torch.tensor(self.given, dtype=torch.int64).to(self.device)
+
+    @cached_property
+    def rows(self) -> Tensor | None:
+        """Which tensor each item belongs to; None where every tensor is one item."""
+        rows = [item[0] for item in self.given]
+        return None if rows == list(range(len(rows))) else torch.tensor(rows).to(self.device)
+
+    @cached_property
+    def size(self) -> int:
+        """Coordinates in all."""
+        return sum(item[3] * item[5] for item in self.given)
+
+    def counts(self, tensors: int) -> Tensor:
+        """Coordinates of each tensor, [tensors] float64."""
+        each = torch.zeros(tensors, dtype=torch.float64)
+        rows, sizes = [item[0] for item in self.given], [item[3] * item[5] for item in self.given]
+        return each.index_add_(0, torch.tensor(rows), torch.tensor(sizes, dtype=each.dtype)).to(self.device)
+
+    def shares(self, n: int) -> list[tuple[int, int]]:
+        """n ranges of items with about equally many coordinates."""
+        cuts, done = [0], 0
+        for i, item in enumerate(self.given):
+            done += item[3] * item[5]
+            if done * n >= self.size * len(cuts):
+                cuts.append(i + 1)
+        return list(zip(cuts, cuts[1:], strict=False))
+
+    def gather(self, partial: Tensor, tensors: int) -> Tensor:
+        """Sums of the items [items, sums] -> sums of the tensors [tensors, sums]."""
+        if self.rows is None:
+            return partial
+        return partial.new_zeros(tensors, partial.shape[1]).index_add_(0, self.rows, partial)
+
+
+def pack(numbers: list[Number], device: torch.device) -> tuple[Tensor, int]:
+    """x, 1 / x and 1 - x of every number, [1 or tensors, 3 numbers] float64, and the width of a row.
+
+    The width is 0 if all tensors share the numbers, so that every row is the first one.
+    """
+    if device.type == "cpu" and not any(isinstance(x, Bundle) for x in numbers):
+        plain = [float(x) for x in numbers]  # type: ignore[arg-type]
+        return torch.tensor([y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)], dtype=torch.float64), 0
+    columns = torch.broadcast_tensors(*(_column(x, device) for x in numbers))
+    x = torch.stack(columns, -1)
+    packed = torch.stack([x, 1 / x, 1 - x], -1).flatten(1)
+    return packed, packed.shape[1] if len(packed) > 1 else 0
+
+
+def _column(x: Number, device: torch.device) -> Tensor:
+    """One number for all, or one for each tensor."""
+    if isinstance(x, Bundle):
+        return torch.stack([each.reshape(()) for each in x]).double()
+    return x.double().reshape(1).to(device) if isinstance(x, Tensor) else constant(x, device)
+
+
+@lru_cache(maxsize=1024)
+def constant(x: float, device: torch.device) -> Tensor:
+    """A number of the rule on a device; made once, since copying it there would make the host wait."""
+    return torch.full((1,), x, dtype=torch.float64, device=device)
