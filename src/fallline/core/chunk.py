@@ -42,14 +42,15 @@ class Chunk:
     mem: dict[str, Memory]
     clock: Tensor
     route: Route = field(init=False)
+    t: Tensor = field(init=False)  # steps that these parameters have taken, 0-d float64 on their device
 
     def __post_init__(self) -> None:
-        self.route = Readable(self)
+        self.route, self.t = Readable(self), self.clock.double()
 
-    @property
-    def t(self) -> Tensor:
-        """Steps that these parameters have taken, a 0-d float64 tensor on their device."""
-        return self.clock.double()
+    def tick(self) -> None:
+        """One more step."""
+        self.clock.add_(1)
+        self.t = self.clock.double()
 
     @property
     def measures(self) -> bool:
@@ -104,7 +105,7 @@ class Readable:
         """Remember and measure on the whole field."""
         chunk, rule = self.chunk, self.chunk.rule
         with kept_unless(fit, chunk.tensors):
-            chunk.clock.add_(1)
+            chunk.tick()
             g = chunk.gradient()
             rule.remember(g, chunk.mem, chunk.t)
             told = rule.measure(g, chunk.mem, chunk.t)

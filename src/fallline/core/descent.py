@@ -12,13 +12,17 @@ from torch._compile import _disable_dynamo
 from .checkpoint import FORMAT, carry, compare, restore
 from .echo import Echo
 from .guard import Guard, check_lr
-from .kernel import plain
+from .kernel import dense
 from .memory import kept_unless
-from .plan import Plan, live, make_plan, trainable
+from .plan import Plan, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
 from .rule import Rule, ours
 
 Group = dict[str, Any]
+
+
+PLAIN = (float, int, bool, str, tuple)
+QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
 
 
 class Descent(torch.optim.Optimizer):
@@ -48,6 +52,7 @@ class Descent(torch.optim.Optimizer):
 
     _plan: tuple[Any, Plan] | None  # with the key under which it holds
     _echo: Echo
+    _said: list[tuple[Group, Rule | None]]  # each group's numbers and the rule that they make
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class Descent(torch.optim.Optimizer):
         if not (chunk_bytes is None or isinstance(chunk_bytes, int)) or (chunk_bytes or 0) < 0:
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
-        self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
+        self._guard, self._echo, self._plan, self._said = Guard(on_nonfinite), Echo(), None, []
         check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
@@ -89,7 +94,6 @@ class Descent(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._echo.listen()
-        self._guard.refuse(self.param_groups, type(self).__name__)
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
@@ -118,21 +122,32 @@ class Descent(torch.optim.Optimizer):
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
         if self._plan is None or self._plan[0] != (rules, self._pieces()):
+            self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
             plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
             self._plan = ((rules, self._pieces()), plan)
         return self._plan[1]
 
-    def _pieces(self) -> list[list[int]]:
+    def _pieces(self) -> list[int]:
         """Where everything lies that a plan holds on to."""
-        return [
-            [hash(group["foreach"])]
-            + [x for p in live(group) for x in (id(p), p.data_ptr(), plain(p), *map(id, self.state[p].values()))]
-            for group in self.param_groups
-        ]
+        found: list[int] = []
+        for group in self.param_groups:
+            found.append(hash(group["foreach"]))
+            for p in group["params"]:
+                g = p.grad
+                if g is not None and p.requires_grad:
+                    found += (id(p), p.data_ptr(), dense(p, g), *map(id, self.state[p].values()))
+        return found
 
     def _rules(self) -> list[Rule]:
-        return [self.sentence(group) for group in self.param_groups]
+        """The rule of every group, composed anew when a number of the group has changed."""
+        if len(self._said) != len(self.param_groups):
+            self._said = [({}, None)] * len(self.param_groups)
+        for i, group in enumerate(self.param_groups):
+            numbers = {key: x for key, x in group.items() if key not in QUIET}
+            if not _same(numbers, self._said[i][0]) or self._said[i][1] is None:
+                self._said[i] = (numbers, self.sentence(group))
+        return [rule for _, rule in self._said if rule]
 
     def _allocate(self, rules: list[Rule]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
@@ -206,7 +221,7 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan = Echo(), None
+        self._echo, self._plan, self._said = Echo(), None, []
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -230,3 +245,8 @@ class Descent(torch.optim.Optimizer):
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""
         return int(self.report()["state_bytes"])
+
+
+def _same(a: Group, b: Group) -> bool:
+    """Whether two groups hold the same numbers; what is no number must be the same thing."""
+    return a.keys() == b.keys() and all(x is b[key] or (type(x) in PLAIN and x == b[key]) for key, x in a.items())

@@ -49,29 +49,32 @@ class Guard:
         rest = _at_rest(groups)
         if not chunks or (self.policy == "ignore" and rest is False):
             return bool(chunks)
-        device = chunks[0].p[0].device
-        heights = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
-        finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
-        fit = finite.all()
+        device = chunks[0].owners[0].device
+        fit = self._finite(chunks, groups, echo, device) if self.policy != "ignore" else True
         if rest is not False:
             moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
-            fit = fit & ~(rest & ~moves)
-        echo.tell(
-            torch.stack([finite.all().long(), finite.long().argmin()]), lambda said: self._hear(said, chunks, groups)
-        )
-        if self.policy == "raise":
-            echo.listen(wait=True)
+            fit = (moves if rest is True else moves | ~rest) & fit
         return bool(fit) if device.type == "cpu" else fit
 
-    def _hear(self, said: list[int], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
-        finite, index = said
+    def _finite(
+        self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo, device: torch.device
+    ) -> bool | Tensor:
+        said = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
+        echo.tell(said, lambda numbers: self._hear(numbers, chunks, groups))
+        if self.policy == "raise":
+            echo.listen(wait=True)
+        return said.sum() == 0
+
+    def _hear(self, said: list[float], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
+        """said: 0 for every tensor whose gradient is finite, NaN for the others."""
+        bad = sum(said) != 0
         for group in groups:
-            group["skipped"] += 1 - finite
-            group["skipped_in_a_row"] = 0 if finite else group["skipped_in_a_row"] + 1
-        if not finite:
-            self._complain(
-                _name([p for chunk in chunks for p in chunk.owners][index], groups), groups[0]["skipped_in_a_row"]
-            )
+            group["skipped"] += bad
+            group["skipped_in_a_row"] = group["skipped_in_a_row"] + 1 if bad else 0
+        if bad:
+            owners = [p for chunk in chunks for p in chunk.owners]
+            culprit = next(p for p, x in zip(owners, said, strict=True) if x != 0)
+            self._complain(_name(culprit, groups), groups[0]["skipped_in_a_row"])
 
     def _complain(self, name: str, in_a_row: int) -> None:
         what = f"The gradient of {name} is not finite (inf or nan)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,17 +37,24 @@ class Scope:
 
     def decide(self, measured: Tensor) -> None:
         """measured [tensors, numbers]: one row for each parameter of the scope, in the order of the chunks."""
-        told = measured.sum(0, keepdim=True) if len(self.rows) == 1 else measured
+        if len(self.rows) == 1:
+            views = {name: held[0][None] for name, held in self.held.items()}
+            return self.part.decide(measured.sum(0, keepdim=True), Memory(views))
+        mem = {name: torch.stack(held) for name, held in self.held.items()}
+        self.part.decide(measured, Memory(mem))
+        for name, held in self.held.items():
+            for x, new in zip(held, mem[name], strict=True):
+                x.copy_(new)
+
+    @cached_property
+    def held(self) -> dict[str, list[Tensor]]:
+        """What is remembered of each decision, by name."""
         names = self.part.decisions(torch.device("meta"))
-        mem = {name: torch.stack([row[f"{self.slot}.{name}"] for row in self.rows]) for name in names}
-        self.part.decide(told, Memory(mem))
-        for name, stacked in mem.items():
-            for row, value in zip(self.rows, stacked, strict=True):
-                row[f"{self.slot}.{name}"].copy_(value)
+        return {name: [row[f"{self.slot}.{name}"] for row in self.rows] for name in names}
 
     def tensors(self) -> list[Tensor]:
         """Everything that a decision writes to."""
-        return [row[f"{self.slot}.{name}"] for row in self.rows for name in self.part.decisions(torch.device("meta"))]
+        return [x for held in self.held.values() for x in held]
 
 
 @dataclass(frozen=True, eq=False)

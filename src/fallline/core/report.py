@@ -64,7 +64,11 @@ def _summary(chunks: list[Chunk]) -> Tensor:
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
     beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
     gain = [x.reshape(()) for c, mem in seen for x in _gains(c, mem)]
-    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * chunks[0].lr])
+    return torch.stack([_median(beta), _median(gain) * chunks[0].lr])
+
+
+def _median(x: list[Tensor]) -> Tensor:
+    return torch.stack(x).median() if len(x) > 1 else x[0]
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:
@@ -157,7 +161,8 @@ def _each_gain(chunk: Chunk) -> list[Tensor]:
 def _gains(chunk: Chunk, mem: Memory) -> list[Tensor]:
     """What learning rates are multiplied with; 1 where the metric takes a direction's length away."""
     rule = chunk.rule
-    return _numbers(rule.filter.gain(mem, chunk.t), chunk.t) if rule.metric.linear else [torch.ones_like(chunk.t)]
+    t = chunk.clock.double()
+    return _numbers(rule.filter.gain(mem, t), t) if rule.metric.linear else [torch.ones_like(t)]
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:

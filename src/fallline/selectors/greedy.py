@@ -57,17 +57,14 @@ class Greedy(Selector):
     def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
         """One-hot on the winner, [scopes, K]."""
         seen = smooth(pay(alignment, power), mem.pay, mem.steps, self.smoothing)
-        rival = seen.argmax(-1)
-        leads = _at(seen, rival) - _at(seen, mem.choice.long()) > TIE * seen.abs().amax(-1)
-        mem.lead.copy_(torch.where(leads & (rival == mem.rival), mem.lead + 1, leads.double()))
+        best, rival = seen.max(-1)
+        mine = seen.gather(-1, mem.choice.long()[:, None])[:, 0]
+        leads = (best - mine > TIE * seen.abs().amax(-1)).to(seen.dtype)
+        mem.lead.mul_(rival == mem.rival).add_(1).mul_(leads)
         mem.rival.copy_(rival)
         switch = mem.lead >= self.hysteresis
         mem.switches.add_(switch)
-        mem.choice.copy_(torch.where(switch, rival, mem.choice.long()))
-        weights = one_hot(mem.choice.long(), seen.shape[1]).double()
+        mem.choice.copy_(torch.where(switch, mem.rival, mem.choice))
+        weights = one_hot(mem.choice.long(), seen.shape[1]).to(seen.dtype)
         mem.wins.add_(weights)
         return weights
-
-
-def _at(x: Tensor, index: Tensor) -> Tensor:
-    return x.gather(-1, index[:, None])[:, 0]

@@ -13,5 +13,5 @@ def smooth(x: Tensor, mean: Tensor, steps: Tensor, decay: float) -> Tensor:
     """
     told = x.isfinite().all(-1)
     steps.add_(told)
-    weight = torch.where(told, (1 - decay) / (1 - decay**steps), 0.0).to(x.dtype)
-    return mean.lerp_(x.nan_to_num(), weight[:, None])
+    weight = torch.where(told, (1 - decay) / (1 - decay**steps), 0.0) if decay else told
+    return mean.lerp_(x.nan_to_num(), weight.to(x.dtype)[:, None])

@@ -13,8 +13,10 @@ from torch.nn import Parameter
 import torch
 
 from ..chunk import Chunk
+from .fused import Fused
 from .native import Native
-from .printed import Printed
+from .printed import Printed, readings
+from .reading import write
 from .table import Items, pieces, samples
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -22,15 +24,12 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 def plain(p: Tensor) -> bool:
     """Whether a parameter and its gradient are dense memory that an address describes."""
-    g = p.grad
-    return (
-        type(p) in (Parameter, Tensor)
-        and type(g) is Tensor
-        and g.dtype is p.dtype
-        and p.dtype in DTYPES
-        and p.is_contiguous()
-        and g.is_contiguous()
-    )
+    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and p.is_contiguous() and dense(p, p.grad)
+
+
+def dense(p: Tensor, g: Tensor | None) -> bool:
+    """Whether a gradient lies in memory as its parameter does; asked in every step, so no more than needed."""
+    return type(g) is Tensor and g.dtype is p.dtype and g.layout is torch.strided and g.is_contiguous()
 
 
 def route(chunk: Chunk, late: bool) -> Chunk | None:
@@ -38,17 +37,26 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
     owners, rule = chunk.owners, chunk.rule
     if chunk.group["foreach"] is not None or not rule.metric.elementwise or not plain(owners[0]):
         return None
+    if not _speaks(chunk, late):
+        return None
     sizes = [p.numel() for p in owners]
     everything = Items(pieces(sizes), owners[0].device)
     sample = everything
     if rule.scouts:
         part = next(part for part in rule.choosers.values() if part.runs(1))
         sample = Items(samples(sizes, [part.runs(n) for n in sizes]), owners[0].device)
-    try:
-        made = Printed(chunk, late, everything, sample, [Native()])
-    except (AttributeError, TypeError):  # a part that says what symbols do not understand
-        return None
+    made = Printed(chunk, late, everything, sample, [Fused(chunk), Native()])
     if not made.complete:
         return None
     chunk.route = made
     return chunk
+
+
+def _speaks(chunk: Chunk, late: bool) -> bool:
+    """Whether symbols understand all that the rule says."""
+    try:
+        for reading in readings(chunk, late):
+            write(chunk.rule, reading, chunk.owners[0].dtype, bool(chunk.group["maximize"]))
+    except (AttributeError, TypeError, NotImplementedError):
+        return False
+    return True

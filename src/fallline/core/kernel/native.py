@@ -191,27 +191,38 @@ class Native:
     def bind(self, program: Program, fields: Fields, items: Items) -> Run | None:
         """The program over these tensors; None without a compiler, or on another device."""
         run = load(program) if fields.device.type == "cpu" else None
-        if run is None:
-            return None
-        base = (ctypes.c_void_p * len(program.columns))(*(fields.addresses[c[0]].data_ptr() for c in program.columns))
-        sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
-        written = [x for column, _ in program.stores for x in fields.columns[program.columns[column][0]]]
+        return Walk(run, program, fields, items) if run else None
 
-        def go(numbers: list[Number], fit: Fit) -> Tensor:
-            c, width = pack(numbers, fields.device)
-            table, result = items.table.data_ptr(), sums.data_ptr()
-            spread(items, lambda first, last: run(base, table, first, last, c.data_ptr(), width, result))
-            torch.autograd.graph.increment_version(written)
-            return sums
 
-        return go
+class Walk:
+    """A compiled program over the tensors of a chunk."""
+
+    numberless = False
+
+    def __init__(self, run: Callable[..., None], program: Program, fields: Fields, items: Items) -> None:
+        self.run, self.fields, self.items = run, fields, items
+        names = [name for name, *_ in program.columns]
+        self.base = (ctypes.c_void_p * len(names))(*(fields.addresses[name].data_ptr() for name in names))
+        self.sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
+        self.moves = any(names[column] == "p" for column, _ in program.stores)
+
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+        """Walk over all items, each thread over a range of them; ctypes lets them run side by side."""
+        if not fit:
+            return self.sums.zero_()
+        numbers, width = pack(given, self.fields.device)
+        table, c, sums = self.items.table.data_ptr(), numbers.data_ptr(), self.sums.data_ptr()
+        spread(self.items, lambda first, last: self.run(self.base, table, first, last, c, width, sums))
+        if self.moves:  # autograd must notice; it does not see what goes through addresses
+            torch.autograd.graph.increment_version(self.fields.columns["p"])
+        return self.sums
 
 
 ALONE = 1 << 18  # coordinates below which a second thread costs more than it gives
 
 
 def spread(items: Items, work: Callable[[int, int], None]) -> None:
-    """Give every thread of torch's a range of the items; ctypes lets them run side by side."""
+    """Give every thread of torch's a range of the items."""
     threads = min(torch.get_num_threads(), items.size // ALONE)
     if threads < 2:
         return work(0, len(items.given))

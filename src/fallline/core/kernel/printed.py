@@ -18,7 +18,9 @@ from .table import Items
 class Run(Protocol):
     """A program that a backend made: numbers in, sums [items, sums] out."""
 
-    def __call__(self, numbers: list[Number], fit: Fit) -> Tensor:
+    numberless: bool  # True if it knows the numbers already
+
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
         """Walk over all items of the table; store nothing where `fit` is false."""
 
 
@@ -61,18 +63,20 @@ class Pass:
         bound = (backend.bind(program, fields, items) for backend in backends)
         self.run = next((run for run in bound if run is not None), None)
 
-    def sums(self, fit: Fit, counts: tuple[Tensor, Tensor]) -> Tensor:
-        """Perform the reading; the sums of each tensor, [tensors, sums]."""
-        assert self.run is not None
-        tape = Reader(counts)
-        self.sight(tape).perform(self.reading)
-        numbers = [tape.numbers[place] for place in self.places]
-        return self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
-
     def __call__(self, fit: Fit, counts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Perform the reading; what the rule makes of the sums, by slot."""
-        sums = self.sums(fit, counts)
-        return self.sight(Reader(counts, sums)).answer() if sums.shape[1] else {}
+        """Perform the reading; what the rule measured, by slot."""
+
+        def run(numbers: list[Number]) -> Tensor:
+            assert self.run is not None
+            return self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
+
+        if self.run is not None and self.run.numberless:
+            run([])
+            return {}
+        tape = Reader(counts, self.places, run)
+        told = self.sight(tape).perform(self.reading)
+        sums = tape.finish()
+        return self.sight(Reader(counts, [], run, sums)).answer() if tape.early else told
 
     def sight(self, tape: Reader) -> Sight:
         """What the rule sees with this tape."""
@@ -82,20 +86,24 @@ class Pass:
         return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, rate, bool(chunk.group["maximize"]))
 
 
+def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:
+    """The passes of a step: one where nothing is to be decided before the parameters move, else two."""
+    if chunk.rule.scouts:
+        return ("scout", "walk")
+    return ("whole",) if late or not chunk.measures else ("first", "second")
+
+
 class Printed:
     """The route of a chunk whose rule was printed, or recognised as one that torch has a kernel for."""
 
     def __init__(self, chunk: Chunk, late: bool, everything: Items, sample: Items, backends: list[Backend]) -> None:
         self.chunk, self.fields = chunk, Fields(chunk)
         self.counts = (everything.counts(len(chunk.owners)), sample.counts(len(chunk.owners)))
-        measures, scouts = any(part.measures for part in chunk.rule.choosers.values()), chunk.rule.scouts
-        late = late or not measures
-        self.head = "scout" if scouts else "whole" if late else "first"
-        self.tail = "walk" if scouts else "second"
-        wanted = {"look", self.head, *((self.tail,) if scouts or not late else ())}
+        self.head, *tail = readings(chunk, late)
+        self.tail = tail[0] if tail else self.head
         self.passes = {
             reading: Pass(chunk, reading, self.fields, sample if reading == "scout" else everything, backends)
-            for reading in wanted
+            for reading in ("look", self.head, *tail)
         }
         self.complete = all(made.run is not None for made in self.passes.values())
 
@@ -105,12 +113,12 @@ class Printed:
 
     def soundness(self) -> Tensor:
         """Sum of 0 g."""
-        return self.passes["look"].sums(True, self.counts)[:, 0]
+        return self.passes["look"](True, self.counts)["look"]
 
     def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
         """One pass, or after a scout's pass over the sample one over everything."""
         with kept_unless(fit, self.chunk.numbers):
-            self.chunk.clock.add_(1)
+            self.chunk.tick()
             told = self.passes[self.head](fit, self.counts)
             if apply and self.head == "scout":
                 self.passes[self.tail](fit, self.counts)

@@ -24,13 +24,13 @@ from .symbol import Program, Reader, Writer
 class Sight:
     """What a rule sees in one pass: fields from a tape, numbers as they are.
 
-    numbers: the state entries that are not fields, by their flat keys; fields: the keys of those that are.
+    fields: the flat keys of the state's fields; decided: its other entries.
     """
 
     rule: Rule
     tape: Writer | Reader
     fields: tuple[str, ...]
-    numbers: dict[str, Field]
+    decided: dict[str, Field]
     t: Tensor
     lr: Tensor
     maximize: bool
@@ -38,7 +38,7 @@ class Sight:
     @cached_property
     def mem(self) -> dict[str, Memory]:
         """What every part remembers."""
-        entries: dict[str, Any] = {key: self.tape.load(key) for key in self.fields} | self.numbers
+        entries: dict[str, Any] = {key: self.tape.load(key) for key in self.fields} | self.decided
         slots: dict[str, dict[str, Any]] = {slot: {} for slot in self.rule.parts}
         for key, x in entries.items():
             slot, _, name = key.partition(".")
@@ -76,18 +76,41 @@ class Sight:
 
 @lru_cache(maxsize=1024)
 def write(rule: Rule, reading: str, dtype: torch.dtype, maximize: bool) -> tuple[Program, list[int]]:
-    """The program of a reading for weights of this dtype, and which numbers fill its slots.
-
-    The age, the learning rate and all decisions are drawn at random, so that equal numbers mean equal formulas.
-    """
+    """The program of a reading for weights of this dtype, and which numbers fill its slots."""
     plan, wide = rule.layout, state_dtype(dtype)
-    columns = {"p": (dtype, False), "g": (dtype, False)}
-    columns |= {key: (wide, key in plan.sampled) for key in plan.fields}
+    columns = {"p": (dtype, False), "g": (dtype, False)} | {key: (wide, key in plan.sampled) for key in plan.fields}
     kept = set(columns) - plan.sampled if reading == "scout" else set()
-    tape = Writer(columns, wide, kept)
-    source = torch.Generator().manual_seed(0)
-    state = rule.state(torch.empty(SIZE, dtype=dtype))
-    numbers = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
-    t, lr = torch.rand(2, generator=source, dtype=torch.float64).add(2).unbind()
-    Sight(rule, tape, plan.fields, numbers, t, lr, maximize).perform(reading)
-    return tape.program(), tape.places()
+    slots, places = _shared(rule, reading)
+    tape = Writer(columns, wide, kept, slots)
+    draw(rule, tape, maximize, *AGES[0]).perform(reading)
+    return tape.program(), places
+
+
+AGES = ((3.0, 0.37), (1.0, 0.61), (7.0, 0.53))  # steps and learning rates of stand-ins
+
+
+def draw(rule: Rule, tape: Writer | Reader, maximize: bool, t: float, lr: float) -> Sight:
+    """A sight of a step that never was: its decisions are drawn at random."""
+    source = torch.Generator().manual_seed(int(t))
+    state = rule.state(torch.empty(SIZE))
+    drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in rule.layout.numbers}
+    return Sight(rule, tape, rule.layout.fields, drawn, *torch.tensor([t, lr], dtype=torch.float64).unbind(), maximize)
+
+
+def numbers(rule: Rule, reading: str, t: float, lr: float) -> list[float]:
+    """The numbers of a step that never was, in the order of reading."""
+    nothing = torch.zeros(1, dtype=torch.float64)
+    tape = Reader((nothing, nothing), [1 << 30], lambda _: nothing)
+    draw(rule, tape, False, t, lr).perform(reading)
+    return [float(x) for x in tape.numbers]  # type: ignore[arg-type]
+
+
+def _shared(rule: Rule, reading: str) -> tuple[list[int], list[int]]:
+    """A slot for each number in the order of reading, and for each slot the first number that fills it.
+
+    Numbers share a slot if they are equal at several ages, learning rates and decisions: then by formula, not by chance.
+    """
+    found: dict[tuple[float, ...], int] = {}
+    told = zip(*(numbers(rule, reading, *age) for age in AGES), strict=True)
+    slots = [found.setdefault(values, len(found)) for values in told]
+    return slots, [slots.index(slot) for slot in range(len(found))]
