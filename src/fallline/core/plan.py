@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .field import Field, as_field, tensors_of
-from .memory import Memory, State, real, share, state_dtype
+from .memory import Memory, State, real, share
 from .part import Chooser
 from .rule import Rule, ours
 
@@ -47,9 +47,9 @@ class Chunk:
 
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
-        g = as_field([real(_grad(p)).to(state_dtype(real(p).dtype)) for p in self.owners])
+        g = as_field([real(_grad(p)).to(self.rule.computes_in(self.p.dtype)) for p in self.owners])
         g = g.neg() if self.group["maximize"] else g
-        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
+        return self.rule.gradient(g, self.p, self.mem, self.t)
 
     def raw(self) -> Field:
         """p.grad as it is."""
