@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .field import Field, as_field, tensors_of, total
-from .memory import Memory, kept_unless, real, state_dtype
-from .rule import Rule
+from .memory import Memory, kept_unless, real
+from .rule import Layout, Rule
 
 Fit = bool | Tensor
 
@@ -47,6 +47,11 @@ class Chunk:
     def __post_init__(self) -> None:
         self.route, self.t = Readable(self), self.clock.double()
 
+    @property
+    def layout(self) -> Layout:
+        """Which entries of the state are fields, and which are numbers."""
+        return self.rule.layout(self.p.dtype)
+
     def tick(self) -> None:
         """One more step."""
         self.clock.add_(1)
@@ -69,9 +74,9 @@ class Chunk:
 
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
-        g = as_field([real(g).to(state_dtype(real(g).dtype)) for g in self.gradients()])
+        g = as_field([real(g).to(self.rule.computes_in(self.p.dtype)) for g in self.gradients()])
         g = g.neg() if self.group["maximize"] else g
-        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
+        return self.rule.gradient(g, self.p, self.mem, self.t)
 
     def entry(self, key: str) -> Field:
         """What is remembered under a flat key."""
@@ -80,7 +85,7 @@ class Chunk:
 
     def numbers(self) -> list[Tensor]:
         """What a step of this chunk writes to beside fields: the clock, what was decided, sums of taps."""
-        return [self.clock, *(x for key in self.rule.layout.numbers for x in tensors_of(self.entry(key)))]
+        return [self.clock, *(x for key in self.layout.numbers for x in tensors_of(self.entry(key)))]
 
     def tensors(self) -> list[Tensor]:
         """Everything that a step of this chunk writes to, decisions included."""

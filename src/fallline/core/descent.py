@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, restore
+from .checkpoint import FORMAT, carry, compare, form, forms, restore
 from .echo import Echo
-from .guard import Guard, check_lr
+from .guard import Guard, check_lr, check_write
 from .kernel import dense
 from .memory import kept_unless
 from .plan import Plan, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
-from .rule import Rule, ours
+from .rule import Rule
 
 Group = dict[str, Any]
 
@@ -76,6 +76,7 @@ class Descent(torch.optim.Optimizer):
         check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
+        check_write(self.param_groups, self._rules())
 
     def sentence(self, group: Group) -> Rule:
         """The rule of a group, from the group's numbers."""
@@ -155,9 +156,9 @@ class Descent(torch.optim.Optimizer):
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
         for rule, group in zip(rules, self.param_groups, strict=True):
-            keys = rule.state(torch.empty(1, device="meta")).keys()
+            wanted = forms(rule, group["params"])
             for p in group["params"]:
-                if p.requires_grad and ours(self.state[p]) != keys:
+                if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
 
     def add_param_group(self, param_group: Group) -> None:
@@ -167,6 +168,7 @@ class Descent(torch.optim.Optimizer):
         try:
             check_lr(group["lr"])
             rule = self.sentence(group)
+            forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)
             show_first(group, rule)
         except Exception:
@@ -229,11 +231,12 @@ class Descent(torch.optim.Optimizer):
     def report(self) -> dict[str, Any]:
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
-        optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, and for each of `groups`: lr,
-        momentum, effective_lr; of one that chooses also candidates, scope, weights, the pay of each candidate, samples
-        (steps it was measured in), and of a greedy one runner_up (the best of the others), margin (over it, as a share
-        of the largest pay; a small one means little), lead (steps in a row of a challenger), switches, chosen (how
-        often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
+        optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr; of one that chooses also candidates,
+        scope, weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up
+        (the best of the others), margin (over it, as a share of the largest pay; a small one means little), lead (steps
+        in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
+        under `parameters` for each parameter.
         """
         self._echo.listen(wait=True)
         rules = self._rules()

@@ -53,6 +53,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def div(self, c: Any) -> Bundle:
         return self._map(torch._foreach_div, c)
 
+    def to(self, dtype: torch.dtype) -> Bundle:
+        return self if dtype == self.dtype else Bundle(x.to(dtype) for x in self)
+
     def neg(self) -> Bundle:
         return self._map(torch._foreach_neg)
 
@@ -82,6 +85,13 @@ class Bundle(tuple):  # type: ignore[type-arg]
 
     def mul_(self, c: Any) -> Bundle:
         return self._do(torch._foreach_mul_, c)
+
+    def copy_(self, source: Bundle) -> Bundle:
+        return self._do(torch._foreach_copy_, source)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return cast(torch.dtype, self[0].dtype)
 
     def _map(self, op: Callable[..., Sequence[Tensor]], *others: Any) -> Bundle:
         return Bundle(op(list(self), *map(_plain, others)))

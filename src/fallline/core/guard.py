@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .chunk import Chunk
 from .echo import Echo
 from .error import NonFiniteError
-from .chunk import Chunk
 from .plan import live
+from .rule import NEAREST, Rule
 
 POLICIES = ("skip", "raise", "ignore")
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
@@ -124,3 +125,18 @@ def check_lr(lr: Any) -> None:
         raise ValueError("Tensor lr must be 1-element")
     if not isinstance(lr, (int, float, Tensor)) or not 0.0 <= lr:
         raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_write(groups: list[dict[str, Any]], rules: list[Rule]) -> None:
+    """Raise where a way to round was asked for, and no weight is rounded."""
+    asked = [(rule, p) for group, rule in zip(groups, rules, strict=True) for p in group["params"] if _asks(rule)]
+    if asked and not any(rule.rounds(p) for rule, p in asked):
+        rule, p = asked[0]
+        raise ValueError(
+            f"{rule.write} says how results are rounded into narrower weights, but the weights are {p.dtype} and the "
+            "rule computes in that: nothing is rounded. Leave write out, or pass state_dtype=torch.float64."
+        )
+
+
+def _asks(rule: Rule) -> bool:
+    return rule.write != NEAREST

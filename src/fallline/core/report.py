@@ -101,12 +101,14 @@ def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, An
     chunks hold every trainable parameter, with a gradient or without.
     """
     states = [opt.state[p] for group in opt.param_groups for p in group["params"] if opt.state.get(p)]
+    remembered = nbytes(states)
     return {
         "optimizer": type(opt).__name__,
         "rule": sentence(opt.param_groups, rules),
         "step": max((int(state["step"]) for state in states), default=0),
         "skipped": opt.param_groups[0]["skipped"],
-        "state_bytes": nbytes(states),
+        "state_bytes": sum(remembered.values()),
+        "state_bytes_by_part": remembered,
         "groups": [
             _group(opt, group, rule, [c for c in chunks if c.group is group])
             for group, rule in zip(opt.param_groups, rules, strict=True)

@@ -35,7 +35,7 @@ def dense(p: Tensor, g: Tensor | None) -> bool:
 def route(chunk: Chunk, late: bool) -> Chunk | None:
     """The chunk on the fastest route there is for its rule; None if that is the readable one."""
     owners, rule = chunk.owners, chunk.rule
-    if chunk.group["foreach"] is not None or not rule.metric.elementwise or not plain(owners[0]):
+    if chunk.group["foreach"] is not None or not rule.metric.elementwise or not rule.write.traced or not plain(owners[0]):
         return None
     if not _speaks(chunk, late):
         return None
@@ -56,7 +56,7 @@ def _speaks(chunk: Chunk, late: bool) -> bool:
     """Whether symbols understand all that the rule says."""
     try:
         for reading in readings(chunk, late):
-            write(chunk.rule, reading, chunk.owners[0].dtype, bool(chunk.group["maximize"]))
+            write(chunk.rule, reading, chunk.p.dtype, bool(chunk.group["maximize"]))
     except (AttributeError, TypeError, NotImplementedError):
         return False
     return True

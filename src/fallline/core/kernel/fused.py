@@ -91,7 +91,7 @@ class Match(NamedTuple):
 def recognise(program: Program) -> Match | None:
     """The kernel of torch's that does the same, if there is one."""
     stored = {program.columns[column][0]: ref for column, ref in program.stores}
-    same = len({dtype for _, dtype, _ in program.columns}) == 1
+    same = {dtype for _, dtype, _ in program.columns} == {program.dtype}
     if "p" not in stored or program.sums or not same:
         return None
     said = [formula(program, ref) for ref in range(len(program.ops))]
@@ -132,11 +132,12 @@ class Fused:
     def _fixed(self, match: Match) -> dict[str, Any] | None:
         """The arguments for lr = 1, if nothing but the learning rate moves in them."""
         rule = self.chunk.rule
-        if rule.layout.numbers:
+        dtype = self.chunk.p.dtype
+        if self.chunk.layout.numbers:
             return None
         reading = "walk" if rule.scouts else "whole"
-        _, places = write(rule, reading, self.chunk.owners[0].dtype, match.maximize)
-        told = [numbers(rule, reading, t, 1.0) for t in (1.0, 5.0)]
+        _, places = write(rule, reading, dtype, match.maximize)
+        told = [numbers(rule, reading, dtype, t, 1.0) for t in (1.0, 5.0)]
         first, later = (match.told([x[place] for place in places], t) for x, t in zip(told, (1.0, 5.0), strict=True))
         return first if first == later else None
 

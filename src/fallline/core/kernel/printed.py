@@ -10,7 +10,7 @@ from torch import Tensor
 from ..chunk import Chunk, Fit
 from ..field import tensors_of
 from ..memory import kept_unless
-from .reading import Sight, write
+from .reading import Sight, columns, write
 from .symbol import Number, Program, Reader
 from .table import Items
 
@@ -37,7 +37,7 @@ class Fields:
     def __init__(self, chunk: Chunk) -> None:
         self.device = chunk.owners[0].device
         self.columns = {"p": tensors_of(chunk.p), "g": tensors_of(chunk.p)}
-        for key in chunk.rule.layout.fields:
+        for key in chunk.layout.fields:
             self.columns[key] = tensors_of(chunk.entry(key))
         self.addresses = {name: self._table([x.data_ptr() for x in held]) for name, held in self.columns.items()}
         self._last: list[int] = []
@@ -58,8 +58,10 @@ class Pass:
     """One reading of a chunk's rule over all its coordinates, or over its sample."""
 
     def __init__(self, chunk: Chunk, reading: str, fields: Fields, items: Items, backends: list[Backend]) -> None:
-        self.chunk, self.reading, self.items, self.layout = chunk, reading, items, chunk.rule.layout
-        program, self.places = write(chunk.rule, reading, chunk.owners[0].dtype, bool(chunk.group["maximize"]))
+        self.chunk, self.reading, self.items, self.layout = chunk, reading, items, chunk.layout
+        dtype = chunk.p.dtype
+        self.columns, self.dtype = columns(chunk.rule, dtype), chunk.rule.computes_in(dtype)
+        program, self.places = write(chunk.rule, reading, dtype, bool(chunk.group["maximize"]))
         bound = (backend.bind(program, fields, items) for backend in backends)
         self.run = next((run for run in bound if run is not None), None)
 
@@ -73,10 +75,10 @@ class Pass:
         if self.run is not None and self.run.numberless:
             run([])
             return {}
-        tape = Reader(counts, self.places, run)
+        tape = Reader(self.columns, self.dtype, counts, self.places, run)
         told = self.sight(tape).perform(self.reading)
         sums = tape.finish()
-        return self.sight(Reader(counts, [], run, sums)).answer() if tape.early else told
+        return self.sight(Reader(self.columns, self.dtype, counts, [], run, sums)).answer() if tape.early else told
 
     def sight(self, tape: Reader) -> Sight:
         """What the rule sees with this tape."""

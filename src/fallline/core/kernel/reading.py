@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field, total
-from ..memory import Memory, state_dtype
+from ..memory import Memory
 from ..rule import SIZE, Rule
 from .symbol import Program, Reader, Writer
 
@@ -29,7 +30,7 @@ class Sight:
 
     rule: Rule
     tape: Writer | Reader
-    fields: tuple[str, ...]
+    fields: Iterable[str]
     decided: dict[str, Field]
     t: Tensor
     lr: Tensor
@@ -56,7 +57,7 @@ class Sight:
         if reading == "look":
             return {"look": total(g.mul(0.0))}
         rule, mem, p = self.rule, self.mem, self.load("p")
-        g = rule.combine.gradient(g.neg() if self.maximize else g, p, mem["combine"], self.t)
+        g = rule.gradient(g.neg() if self.maximize else g, p, mem, self.t)
         told: dict[str, Tensor] = {}
         if reading in ("scout", "first", "whole"):
             rule.remember(g, mem, self.t)
@@ -70,47 +71,51 @@ class Sight:
     def answer(self) -> dict[str, Tensor]:
         """What is measured, once the tape knows the sums."""
         rule, mem = self.rule, self.mem
-        g = rule.combine.gradient(self.load("g"), self.load("p"), mem["combine"], self.t)
+        g = rule.gradient(self.load("g"), self.load("p"), mem, self.t)
         return rule.measure(g, mem, self.t)
+
+
+def columns(rule: Rule, dtype: torch.dtype) -> dict[str, tuple[torch.dtype, bool]]:
+    """All that a pass may read or write for weights of this dtype: (dtype, whether it is like the sample)."""
+    return {"p": (dtype, False), "g": (dtype, False)} | rule.layout(dtype).fields
 
 
 @lru_cache(maxsize=1024)
 def write(rule: Rule, reading: str, dtype: torch.dtype, maximize: bool) -> tuple[Program, list[int]]:
     """The program of a reading for weights of this dtype, and which numbers fill its slots."""
-    plan, wide = rule.layout, state_dtype(dtype)
-    columns = {"p": (dtype, False), "g": (dtype, False)} | {key: (wide, key in plan.sampled) for key in plan.fields}
-    kept = set(columns) - plan.sampled if reading == "scout" else set()
-    slots, places = _shared(rule, reading)
-    tape = Writer(columns, wide, kept, slots)
-    draw(rule, tape, maximize, *AGES[0]).perform(reading)
+    found = columns(rule, dtype)
+    kept = {name for name, (_, sampled) in found.items() if not sampled} if reading == "scout" else set()
+    slots, places = _shared(rule, reading, dtype)
+    tape = Writer(found, rule.computes_in(dtype), kept, slots)
+    draw(rule, tape, dtype, maximize, *AGES[0]).perform(reading)
     return tape.program(), places
 
 
 AGES = ((3.0, 0.37), (1.0, 0.61), (7.0, 0.53))  # steps and learning rates of stand-ins
 
 
-def draw(rule: Rule, tape: Writer | Reader, maximize: bool, t: float, lr: float) -> Sight:
+def draw(rule: Rule, tape: Writer | Reader, dtype: torch.dtype, maximize: bool, t: float, lr: float) -> Sight:
     """A sight of a step that never was: its decisions are drawn at random."""
     source = torch.Generator().manual_seed(int(t))
-    state = rule.state(torch.empty(SIZE))
-    drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in rule.layout.numbers}
-    return Sight(rule, tape, rule.layout.fields, drawn, *torch.tensor([t, lr], dtype=torch.float64).unbind(), maximize)
+    plan, state = rule.layout(dtype), rule.state(torch.empty(SIZE, dtype=dtype))
+    drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
+    return Sight(rule, tape, plan.fields, drawn, *torch.tensor([t, lr], dtype=torch.float64).unbind(), maximize)
 
 
-def numbers(rule: Rule, reading: str, t: float, lr: float) -> list[float]:
+def numbers(rule: Rule, reading: str, dtype: torch.dtype, t: float, lr: float) -> list[float]:
     """The numbers of a step that never was, in the order of reading."""
     nothing = torch.zeros(1, dtype=torch.float64)
-    tape = Reader((nothing, nothing), [1 << 30], lambda _: nothing)
-    draw(rule, tape, False, t, lr).perform(reading)
+    tape = Reader(columns(rule, dtype), rule.computes_in(dtype), (nothing, nothing), [1 << 30], lambda _: nothing)
+    draw(rule, tape, dtype, False, t, lr).perform(reading)
     return [float(x) for x in tape.numbers]  # type: ignore[arg-type]
 
 
-def _shared(rule: Rule, reading: str) -> tuple[list[int], list[int]]:
+def _shared(rule: Rule, reading: str, dtype: torch.dtype) -> tuple[list[int], list[int]]:
     """A slot for each number in the order of reading, and for each slot the first number that fills it.
 
     Numbers share a slot if they are equal at several ages, learning rates and decisions: then by formula, not by chance.
     """
     found: dict[tuple[float, ...], int] = {}
-    told = zip(*(numbers(rule, reading, *age) for age in AGES), strict=True)
+    told = zip(*(numbers(rule, reading, dtype, *age) for age in AGES), strict=True)
     slots = [found.setdefault(values, len(found)) for values in told]
     return slots, [slots.index(slot) for slot in range(len(found))]

@@ -42,6 +42,9 @@ class Program:
 class Tape(Protocol):
     """Who listens while a rule runs on symbols."""
 
+    columns: dict[str, tuple[torch.dtype, bool]]  # (dtype, whether it is like the sample)
+    dtype: torch.dtype  # of the arithmetic
+
     def op(self, name: str, *operands: Any) -> int:
         """An operation on one coordinate; gives its name."""
 
@@ -113,8 +116,14 @@ class Symbol(Elsewhere):
     def square(self) -> Symbol:
         return self._say("mul", self)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.tape.dtype if self.column is None else self.tape.columns[self.column][0]
+
     def to(self, dtype: torch.dtype) -> Symbol:
-        return Symbol(self.tape, self.tape.op("cast", self.ref, dtype), None, self.sampled)
+        """The arithmetic has the widest dtype anyway: only a narrower one changes something."""
+        ref = self.ref if dtype is self.tape.dtype else self.tape.op("cast", self.ref, dtype)
+        return Symbol(self.tape, ref, None, self.sampled)
 
     def lerp(self, end: Symbol, weight: Any) -> Symbol:
         parts = (self.ref, end.ref, self._ref(weight), self._ref(weight, "complement"))
@@ -130,7 +139,7 @@ class Symbol(Elsewhere):
         return self._become(self * other)
 
     def copy_(self, other: Symbol) -> Symbol:
-        return self._become(other)
+        return self._become(other.to(self.dtype))
 
     def sample(self, pick: Callable[[Tensor], Tensor]) -> Symbol:
         return Symbol(self.tape, self.ref, None, True)
@@ -206,12 +215,15 @@ class Reader:
 
     def __init__(
         self,
+        columns: dict[str, tuple[torch.dtype, bool]],
+        dtype: torch.dtype,
         counts: tuple[Tensor, Tensor],
         places: list[int],
         run: Callable[[list[Number]], Tensor],
         sums: Tensor | None = None,
     ) -> None:
-        self.counts, self.places, self.run, self.sums = counts, places, run, sums
+        self.columns, self.dtype, self.counts = columns, dtype, counts
+        self.places, self.run, self.sums = places, run, sums
         self.last = max(places, default=-1)
         self.numbers: list[Number] = []
         self.asked = 0
