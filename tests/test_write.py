@@ -35,7 +35,7 @@ from fallline import (
 )
 from fallline.core.guard import Guard
 from fallline.core.memory import Memory
-from kit import BANK, differences, owned, snapshot, stream, twins, walk, weights
+from kit import BANK, differences, owned, readable, snapshot, stream, twins, walk, weights
 from laws.write import LAWS
 
 T = torch.tensor(3.0, dtype=torch.float64)
@@ -235,9 +235,9 @@ def test_not_contiguous_weights_are_rounded_as_their_copies() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_grouping_has_no_say(name: str, mode: str) -> None:
     """Loop, bundle, chunks of any size: bit for bit."""
-    first = snapshot(trained(name, 9, write=mode))
     if "gap" not in name:
-        for options in ({"foreach": False}, {"chunk_bytes": 0}, {"chunk_bytes": 64}):
+        first = snapshot(trained(name, 9, write=mode, foreach=True))
+        for options in ({"foreach": False}, {"foreach": True, "chunk_bytes": 0}, {"foreach": True, "chunk_bytes": 64}):
             other = snapshot(trained(name, 9, write=mode, **options))
             assert differences(other["params"], first["params"]) == []
             assert differences(other["state"], first["state"]) == []
@@ -250,7 +250,7 @@ def test_one_step_is_the_formula(mode: str) -> None:
         write = {"nearest": Nearest(), "kahan": Kahan(), "stochastic": Stochastic()}[mode]
         p, c, b = half()[0].detach(), torch.zeros(5, 4).bfloat16(), torch.zeros(5, 4)
         ours = Parameter(p.clone())
-        opt = Descent([ours], Rule(HeavyBall(0.9), Euclid(), Constant(), combine, write=write), lr=0.01)
+        opt = Descent(readable([ours]), Rule(HeavyBall(0.9), Euclid(), Constant(), combine, write=write), lr=0.01)
         for n, (g,) in enumerate(stream([p], 5)):
             w = p.float() + c.float() if mode == "kahan" else p.float()
             b = 0.9 * b + (g.float() + 0.5 * w if isinstance(combine, Coupled) else g.float())
@@ -312,7 +312,7 @@ def test_float64_inside(name: str, dtype: torch.dtype) -> None:
     """Memory and arithmetic are those of float64 weights; only the result is rounded."""
     narrow = weights(dtype=dtype)
     wide = [Parameter(p.detach().double()) for p in narrow]
-    a, b = KINDS[name](narrow, state_dtype=torch.float64), KINDS[name](wide)
+    a, b = KINDS[name](readable(narrow), state_dtype=torch.float64), KINDS[name](readable(wide))
     for now in stream(narrow, 9):
         walk(a, [now])
         walk(b, [[g.double() for g in now]])

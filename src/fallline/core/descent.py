@@ -12,9 +12,8 @@ from torch._compile import _disable_dynamo
 from .checkpoint import FORMAT, carry, compare, form, forms, restore
 from .echo import Echo
 from .guard import Guard, check_lr, check_write
-from .kernel import dense
 from .memory import kept_unless
-from .plan import Plan, make_plan, trainable
+from .plan import Plan, make_plan, survey, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
 from .rule import Rule
 
@@ -22,7 +21,9 @@ Group = dict[str, Any]
 
 
 PLAIN = (float, int, bool, str, tuple)
+# What no rule depends on: of a group, and of the optimizer.
 QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
+QUIET |= {"state", "param_groups", "defaults"}
 
 
 class Descent(torch.optim.Optimizer):
@@ -50,7 +51,7 @@ class Descent(torch.optim.Optimizer):
     tensor([0.9000, 0.9000, 0.9000])
     """
 
-    _plan: tuple[Any, Plan] | None  # with the key under which it holds
+    _plan: Plan | None
     _echo: Echo
     _said: list[tuple[Group, Rule | None]]  # each group's numbers and the rule that they make
 
@@ -98,8 +99,6 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
-        for chunk in plan.chunks:
-            chunk.route.gather()
         fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
         if fit is not False:
             self._walk(plan, fit)
@@ -112,7 +111,8 @@ class Descent(torch.optim.Optimizer):
             show_choices(self.param_groups, plan.chunks, self._echo)
         for scope in plan.scopes:
             with kept_unless(fit, scope.tensors):
-                scope.decide(torch.cat([told[id(chunk)][scope.slot] for chunk in scope.chunks]))
+                rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
+                scope.decide(torch.cat(rows) if len(rows) > 1 else rows[0])
         if not late:
             for chunk in plan.chunks:
                 if chunk.measures:
@@ -122,31 +122,23 @@ class Descent(torch.optim.Optimizer):
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
-        if self._plan is None or self._plan[0] != (rules, self._pieces()):
+        found = survey(self.param_groups, self.state)
+        if self._plan is None or self._plan.rules != rules or not self._plan.seen.same(found):
             self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
-            plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
-            self._plan = ((rules, self._pieces()), plan)
-        return self._plan[1]
-
-    def _pieces(self) -> list[int]:
-        """Where everything lies that a plan holds on to."""
-        found: list[int] = []
-        for group in self.param_groups:
-            found.append(hash(group["foreach"]))
-            for p in group["params"]:
-                g = p.grad
-                if g is not None and p.requires_grad:
-                    found += (id(p), p.data_ptr(), dense(p, g), *map(id, self.state[p].values()))
-        return found
+            self._plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
+            found = survey(self.param_groups, self.state)
+        self._plan.gather(found)
+        return self._plan
 
     def _rules(self) -> list[Rule]:
-        """The rule of every group, composed anew when a number of the group has changed."""
+        """The rule of every group, composed anew when a number of the group or an option of ours has changed."""
+        options = {name: x for name, x in self.__dict__.items() if name[0] != "_" and name not in QUIET}
         if len(self._said) != len(self.param_groups):
             self._said = [({}, None)] * len(self.param_groups)
         for i, group in enumerate(self.param_groups):
-            numbers = {key: x for key, x in group.items() if key not in QUIET}
-            if not _same(numbers, self._said[i][0]) or self._said[i][1] is None:
+            numbers = options | {key: x for key, x in group.items() if key not in QUIET}
+            if not _same(numbers, self._said[i][0]):
                 self._said[i] = (numbers, self.sentence(group))
         return [rule for _, rule in self._said if rule]
 

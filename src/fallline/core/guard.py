@@ -53,7 +53,7 @@ class Guard:
         device = chunks[0].owners[0].device
         fit = self._finite(chunks, groups, echo, device) if self.policy != "ignore" else True
         if rest is not False:
-            moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
+            moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients]).any()
             fit = (moves if rest is True else moves | ~rest) & fit
         return bool(fit) if device.type == "cpu" else fit
 

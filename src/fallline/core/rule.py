@@ -109,7 +109,7 @@ class Rule:
 
     def computes_in(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of memory and arithmetic for weights of a (real) dtype: never narrower than they."""
-        return torch.promote_types(dtype, self.state_dtype)
+        return wider(dtype, self.state_dtype)
 
     def rounds(self, p: Tensor) -> bool:
         """Whether results have to be rounded into p."""
@@ -165,6 +165,12 @@ class Rule:
         """The weights as the rule computes with them: p itself where it is wide enough."""
         dtype = self.computes_in(p.dtype)
         return p if dtype == p.dtype else self.write.open(p, dtype, mem["write"], t)
+
+
+@lru_cache(maxsize=64)
+def wider(a: torch.dtype, b: torch.dtype) -> torch.dtype:
+    """The narrowest dtype that holds both; looked up, since torch answers it with an operation."""
+    return torch.promote_types(a, b)
 
 
 def _kind(part: Part) -> str:

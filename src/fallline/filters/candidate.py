@@ -93,7 +93,7 @@ class Candidates(Filter, Chooser):
     def blended(self, mem: Memory) -> tuple[Tensor, Tensor]:
         """beta and nu of the choice, one number, or one for each tensor."""
         beta, nu = self.poles(_device(mem))
-        return self._mean(beta, mem.weights), self._mean(nu, mem.weights) if self.ahead else nu[0]
+        return self._mean(beta, mem.weights), self._mean(nu, mem.weights) if self.ahead else _one(beta.device)
 
     def _mean(self, x: Tensor, weights: Field) -> Tensor:
         if self.selector.single:
@@ -126,6 +126,11 @@ def _poles(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[
 @lru_cache(maxsize=256)
 def _pairs(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return response.pairs(*_poles(filters, device))
+
+
+@lru_cache(maxsize=16)
+def _one(device: torch.device) -> Tensor:
+    return torch.ones((), dtype=torch.float64, device=device)
 
 
 @lru_cache(maxsize=256)

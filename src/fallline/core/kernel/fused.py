@@ -60,6 +60,7 @@ def sgd(mu: Any, share: Any, size: Any, nesterov: bool = False) -> dict[str, Any
     return {"lr": -size, "momentum": mu, "dampening": 1 - share, "nesterov": nesterov}
 
 
+NEARLY_0 = 1e-300  # torch's SGD leaves the average alone where its momentum is exactly 0
 MEAN = "lerp(m, G, #)"
 STEP = f"((({MEAN} * #) * 1/(sqrt((lerp(v, (G * G), #) * #)) + #)) * #)"
 FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -68,7 +69,7 @@ FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
     "(p + (((m * #) + G) * #))": lambda mu, size, t: sgd(mu, 1.0, size),
     "(p + (((m * #) + (G * #)) * #))": lambda mu, share, size, t: sgd(mu, share, size),
     "(p + ((G + (((m * #) + G) * #)) * #))": lambda mu, _, size, t: sgd(mu, 1.0, size, nesterov=True),
-    f"(p + (({MEAN} * #) * #))": lambda fresh, c, size, t: sgd(1 - fresh, fresh, size * c),
+    f"(p + (({MEAN} * #) * #))": lambda fresh, c, size, t: sgd(max(1 - fresh, NEARLY_0), fresh, size * c),
     "(p + (G * #))": lambda size, t: sgd(0.0, 1.0, size),
 }
 

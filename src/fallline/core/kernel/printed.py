@@ -45,13 +45,12 @@ class Fields:
     def _table(self, addresses: list[int]) -> Tensor:
         return torch.tensor(addresses, dtype=torch.int64).to(self.device, non_blocking=True)
 
-    def gather(self, gradients: list[Tensor]) -> None:
-        """Look up where this step's gradients lie; a table on a device changes only when one of them moved."""
+    def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:
+        """This step's gradients; the table changes only when one of them moved."""
         self.columns["g"] = gradients
-        found = [g.data_ptr() for g in gradients]
-        if found != self._last:
-            self.addresses["g"].copy_(self._table(found))
-            self._last = found
+        if addresses != self._last:
+            self.addresses["g"].copy_(self._table(addresses))
+            self._last = addresses
 
 
 class Pass:
@@ -82,10 +81,10 @@ class Pass:
 
     def sight(self, tape: Reader) -> Sight:
         """What the rule sees with this tape."""
-        chunk, lr = self.chunk, self.chunk.lr
+        chunk = self.chunk
         numbers = {key: chunk.entry(key) for key in self.layout.numbers}
-        rate = lr.double() if isinstance(lr, Tensor) else torch.full_like(chunk.t, lr)
-        return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, rate, bool(chunk.group["maximize"]))
+        maximize = bool(chunk.group["maximize"])
+        return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, chunk.rate(), maximize)
 
 
 def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:
@@ -109,9 +108,9 @@ class Printed:
         }
         self.complete = all(made.run is not None for made in self.passes.values())
 
-    def gather(self) -> None:
+    def gather(self, addresses: list[int]) -> None:
         """Where this step's gradients lie."""
-        self.fields.gather(self.chunk.gradients())
+        self.fields.gather(self.chunk.gradients, addresses)
 
     def soundness(self) -> Tensor:
         """Sum of 0 g."""
