@@ -1,5 +1,6 @@
 # Fallline's commands. `make race` and `make test` need only Python >= 3.10, pip and make: both make the
 # environment they need in .venv, in either order. Another Python: make PYTHON=/path/to/python3.12 test
+# Part of the speed table: make speed SPEED="--lists resnet50 --rows 'adamw-auto*'"; the rest: make speed SPEED=--help
 
 PYTHON ?= python3
 WORKLOADS ?= digits chars
@@ -14,7 +15,7 @@ INSTALL := $(PIP) install --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow table clean distclean
+.PHONY: help race test check format slow table speed clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,9 @@ slow: $(VENV)/.test  ## the tests that take minutes
 
 table: $(VENV)/.race  ## write the results table of README.md anew
 	$(PY) -m benchmarks.table
+
+speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
+	$(PY) -m benchmarks.speed $(SPEED)
 
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -68,6 +72,12 @@ $(VENV)/.race: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what a race needs (the first time this downloads PyTorch)"
 	@$(INSTALL) ".[race]"
 	@touch $@
+
+# Where a peer cannot be installed, the page says so, and the others are timed all the same.
+$(VENV)/.bench: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Fallline and the libraries that it is compared with (the first time this downloads PyTorch)"
+	@$(INSTALL) ".[bench]" || { echo "Not all of them can be installed here; going on without." >&2; $(INSTALL) ".[race]"; }
+	@touch $(VENV)/.race $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"
