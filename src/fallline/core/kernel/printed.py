@@ -11,8 +11,9 @@ from ..chunk import Chunk, Fit, Readable
 from ..field import tensors_of
 from ..memory import kept_unless
 from .reading import Sight, columns, write
-from .symbol import Number, Program, Reader
+from .symbol import Number, Program
 from .table import Items
+from .tape import Reader
 
 
 class Run(Protocol):

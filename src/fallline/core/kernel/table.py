@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ class Items:
             done += item[3] * item[5]
             if done * n >= self.size * len(cuts):
                 cuts.append(i + 1)
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(pairwise(cuts))
 
     def gather(self, partial: Tensor, tensors: int) -> Tensor:
         """Sums of the items [items, sums] -> sums of the tensors [tensors, sums]."""
