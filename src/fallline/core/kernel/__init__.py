@@ -16,9 +16,9 @@ from ..chunk import Chunk
 from .eager import Eager
 from .fused import Fused
 from .native import Native
-from .printed import Backend, Printed, readings
+from .printed import Backend, Printed, Work, readings
 from .reading import write
-from .table import Items, pieces, samples
+from .table import Items, pieces, samples, stripes
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -43,7 +43,7 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
         return None
     why = _obstacle(chunk, late)
     if why is None:
-        made = Printed(chunk, late, *_work(chunk), backends(chunk))
+        made = Printed(chunk, late, _work(chunk), backends(chunk))
         if made.complete:
             chunk.route = made
             return chunk
@@ -58,14 +58,14 @@ def backends(chunk: Chunk) -> list[Backend]:
     return [Fused(chunk), Native(), Eager()]
 
 
-def _work(chunk: Chunk) -> tuple[Items, Items]:
+def _work(chunk: Chunk) -> Work:
     """All coordinates in pieces, and those that a scout looks at."""
     sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device
-    everything = Items(pieces(sizes), device)
+    everything, striped = Items(pieces(sizes), device), Items(stripes(sizes), device)
     for part in chunk.rule.choosers.values():
         if runs := [found for n in sizes if part.measures and (found := part.runs(n))]:
-            return everything, Items(samples(sizes, runs), device)
-    return everything, everything
+            return Work(everything, striped, Items(samples(sizes, runs), device))
+    return Work(everything, striped, everything)
 
 
 def _obstacle(chunk: Chunk, late: bool) -> str | None:
