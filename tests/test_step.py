@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -438,6 +439,18 @@ def test_expanded_gradients(name: str) -> None:
         other.step()
         assert one == 1
     assert differences(snapshot(opt), snapshot(other)) == []
+
+
+@pytest.mark.parametrize("foreach", [None, True])
+@pytest.mark.parametrize("name", FEW)
+def test_no_gradient_is_held_between_steps(name: str, foreach: bool | None) -> None:
+    """A loop that sets p.grad to None wants its memory back at once, not after the next backward."""
+    opt = OPTIMIZERS[name]([{"params": weights(), "foreach": foreach}])
+    walk(opt, stream(owned(opt), 3))
+    left = [weakref.ref(p.grad) for p in owned(opt)]
+    for p in owned(opt):
+        p.grad = None
+    assert [ref() for ref in left] == [None] * len(left)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

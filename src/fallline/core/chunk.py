@@ -21,6 +21,9 @@ class Route(Protocol):
     def gather(self, addresses: list[int]) -> None:
         """Take up the gradients of this step, which lie there."""
 
+    def release(self) -> None:
+        """Let go of them after the step."""
+
     def soundness(self) -> Tensor:
         """One number per tensor, 0 if its gradient is finite, else NaN."""
 
@@ -117,6 +120,9 @@ class Readable:
 
     def gather(self, addresses: list[int]) -> None:
         """Nothing: the gradients are read as they are."""
+
+    def release(self) -> None:
+        """Nothing."""
 
     def soundness(self) -> Tensor:
         """0 (sum of g), and where that is NaN because the sum overflowed, sum of 0 g, which cannot."""

@@ -97,9 +97,12 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
-        fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
-        if fit is not False:
-            self._walk(plan, fit)
+        try:
+            fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
+            if fit is not False:
+                self._walk(plan, fit)
+        finally:
+            plan.release()
         return loss
 
     def _walk(self, plan: Plan, fit: bool | Tensor) -> None:

@@ -107,6 +107,12 @@ class Plan:
         for chunk in self.chunks:
             chunk.gather(found.gradients, found.addresses)
 
+    def release(self) -> None:
+        """Let go of the gradients: until the next step their memory is somebody else's."""
+        for chunk in self.chunks:
+            chunk.gradients = []
+            chunk.route.release()
+
 
 def trainable(group: dict[str, Any]) -> list[Tensor]:
     """The parameters of a group that have numbers to learn."""
@@ -138,7 +144,7 @@ def make_plan(
     rank = {id(g): i for i, g in enumerate(seen.gradients)}
     for chunk in () if members else chunks:
         chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
-    return Plan(chunks, list(_scopes(chunks, state)), rules, seen)
+    return Plan(chunks, list(_scopes(chunks, state)), rules, seen._replace(gradients=[], addresses=[]))
 
 
 def _chunks(

@@ -157,12 +157,13 @@ def spread(items: Items, work: Callable[[int, int], None]) -> None:
     if threads < 2:
         return work(0, len(items.given))
     (here, *others) = items.shares(threads)
-    pending = [_pool(threads - 1).submit(work, *share) for share in others]
+    pending = [_pool(threads - 1, os.getpid()).submit(work, *share) for share in others]
     work(*here)
     for each in pending:
         each.result()
 
 
 @lru_cache(maxsize=4)
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    # one for each process: threads do not survive a fork, and a pool that thinks they did waits for ever
     return ThreadPoolExecutor(threads, thread_name_prefix="fallline")

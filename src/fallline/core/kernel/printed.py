@@ -123,6 +123,10 @@ class Printed:
         """Where this step's gradients lie."""
         self.fields.gather(self.chunk.gradients, addresses)
 
+    def release(self) -> None:
+        """Hold no gradient between steps."""
+        self.fields.columns["g"] = []
+
     def soundness(self) -> Tensor:
         """Sum of 0 g."""
         if not self.sees:
