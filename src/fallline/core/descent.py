@@ -10,11 +10,11 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 from .checkpoint import FORMAT, carry, compare, restore
-from .echo import Echo
+from .echo import Echo, capturing
 from .guard import Guard, check_lr
 from .kernel import plain
 from .memory import kept_unless
-from .plan import Plan, live, make_plan, trainable
+from .plan import WHOLE, Plan, live, make_plan, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
 from .rule import Rule, ours
 
@@ -48,6 +48,7 @@ class Descent(torch.optim.Optimizer):
 
     _plan: tuple[Any, Plan] | None  # with the key under which it holds
     _echo: Echo
+    _captured: list[Plan]  # CUDA graphs point into these
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Descent(torch.optim.Optimizer):
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
         self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
+        self._captured = []
         check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
@@ -93,6 +95,8 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
+        if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
+            self._captured.append(plan)
         for chunk in plan.chunks:
             chunk.route.gather()
         fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
@@ -118,6 +122,11 @@ class Descent(torch.optim.Optimizer):
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
         if self._plan is None or self._plan[0] != (rules, self._pieces()):
+            if any(capturing(p.device) for group in self.param_groups for p in group["params"][:1]):
+                raise RuntimeError(
+                    "A CUDA graph can capture a step only after one was taken with the same parameters, gradients "
+                    "and state. Take a few steps before torch.cuda.graph, and let p.grad stay."
+                )
             self._allocate(rules)
             plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
             self._plan = ((rules, self._pieces()), plan)
@@ -167,6 +176,7 @@ class Descent(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
         self._echo.listen(wait=True)
+        self._guard.catch_up(self.param_groups)
         rules = self._rules()
         self._allocate(rules)
         for group, rule in zip(self.param_groups, rules, strict=True):
@@ -206,7 +216,7 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan = Echo(), None
+        self._echo, self._plan, self._captured = Echo(), None, []
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -221,10 +231,14 @@ class Descent(torch.optim.Optimizer):
         often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._echo.listen(wait=True)
+        self._guard.catch_up(self.param_groups)
         rules = self._rules()
         self._allocate(rules)
-        chunks = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, members=trainable).chunks
+        chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
+        if self._captured:
+            show_choices(self.param_groups, [chunk for chunk in chunks if chunk.clock > 0], self._echo)
+            self._echo.listen(wait=True)
         return report(self, rules, chunks)
 
     def state_bytes(self) -> int:

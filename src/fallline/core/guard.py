@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .echo import Echo
-from .error import NonFiniteError
 from .chunk import Chunk
+from .echo import Echo, capturing
+from .error import NonFiniteError
 from .plan import live
 
 POLICIES = ("skip", "raise", "ignore")
@@ -30,6 +30,7 @@ class Guard:
             raise ValueError(f"Invalid on_nonfinite: {policy!r}; choose one of {', '.join(map(repr, POLICIES))}.")
         self.policy = policy
         self.told = False
+        self.unheard: Tensor | None = None  # on an accelerator: bad steps of replayed CUDA graphs
 
     def refuse(self, groups: list[dict[str, Any]], name: str) -> None:
         """Raise for gradients that the engine has no right answer for."""
@@ -47,21 +48,42 @@ class Guard:
     def check(self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo) -> bool | Tensor:
         """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait."""
         rest = _at_rest(groups)
-        if not chunks or (self.policy == "ignore" and rest is False):
+        if not chunks or (self.policy == "ignore" and not rest):
             return bool(chunks)
         device = chunks[0].p[0].device
         heights = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
         finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
         fit = finite.all()
-        if rest is not False:
-            moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
-            fit = fit & ~(rest & ~moves)
+        if rest:
+            fit = fit & torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
+        if device.type != "cpu" and self._unheard(device, finite):
+            return fit
         echo.tell(
             torch.stack([finite.all().long(), finite.long().argmin()]), lambda said: self._hear(said, chunks, groups)
         )
         if self.policy == "raise":
             echo.listen(wait=True)
         return bool(fit) if device.type == "cpu" else fit
+
+    def _unheard(self, device: torch.device, finite: Tensor) -> bool:
+        """Whether a CUDA graph is captured: then the device counts bad steps itself, and nobody hears of them yet."""
+        if not capturing(device):
+            self.unheard = torch.zeros((), dtype=torch.long, device=device) if self.unheard is None else self.unheard
+            return False
+        if self.policy == "raise" or self.unheard is None:
+            raise RuntimeError(
+                "on_nonfinite='raise' asks the device in every step, which a CUDA graph cannot. Use 'skip' or 'ignore'."
+            )
+        self.unheard.add_(~finite.all())
+        return True
+
+    def catch_up(self, groups: list[dict[str, Any]]) -> None:
+        """Count what CUDA graphs have skipped. Waits for the device."""
+        missed = 0 if self.unheard is None else int(self.unheard)
+        for group in groups if missed else ():
+            group["skipped"] += missed
+        if self.unheard is not None:
+            self.unheard.zero_()
 
     def _hear(self, said: list[int], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
         finite, index = said
@@ -98,13 +120,10 @@ def _depth() -> int:
     return depth
 
 
-def _at_rest(groups: list[dict[str, Any]]) -> bool | Tensor:
-    """Whether every learning rate is exactly zero, without waiting for one that lives on an accelerator."""
+def _at_rest(groups: list[dict[str, Any]]) -> bool:
+    """Whether every learning rate is exactly zero; one on an accelerator is not asked, as nobody zeroes it there."""
     rates = [group["lr"] for group in groups]
-    far = [lr for lr in rates if isinstance(lr, Tensor) and lr.device.type != "cpu"]
-    if any(lr != 0 for lr in rates if not any(lr is other for other in far)):
-        return False
-    return torch.stack([lr.reshape(()) == 0 for lr in far]).all() if far else True
+    return not any((isinstance(lr, Tensor) and lr.device.type != "cpu") or lr != 0 for lr in rates)
 
 
 def _name(p: Tensor, groups: list[dict[str, Any]]) -> str:

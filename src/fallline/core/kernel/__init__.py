@@ -8,14 +8,16 @@ them the readable rule walks: delete this package, let `route` give None, and ev
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
-import torch
 
 from ..chunk import Chunk
 from .native import Native
 from .printed import Printed
-from .table import Items, pieces, samples
+from .table import PIECE, Items, pieces, samples
+from .triton import PIECE as TRITON_PIECE
+from .triton import SAMPLE, Triton
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -38,14 +40,15 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
     owners, rule = chunk.owners, chunk.rule
     if chunk.group["foreach"] is not None or not rule.metric.elementwise or not plain(owners[0]):
         return None
-    sizes = [p.numel() for p in owners]
-    everything = Items(pieces(sizes), owners[0].device)
+    sizes, device = [p.numel() for p in owners], owners[0].device
+    size, few = (PIECE, None) if device.type == "cpu" else (TRITON_PIECE, SAMPLE)
+    everything = Items(pieces(sizes, size), device)
     sample = everything
     if rule.scouts:
         part = next(part for part in rule.choosers.values() if part.runs(1))
-        sample = Items(samples(sizes, [part.runs(n) for n in sizes]), owners[0].device)
+        sample = Items(samples([part.runs(n) for n in sizes], few), device)
     try:
-        made = Printed(chunk, late, everything, sample, [Native()])
+        made = Printed(chunk, late, everything, sample, [Native(), Triton()])
     except (AttributeError, TypeError):  # a part that says what symbols do not understand
         return None
     if not made.complete:

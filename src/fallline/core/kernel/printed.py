@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from ..chunk import Chunk, Fit
+from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
 from .reading import Sight, write
 from .symbol import Number, Program, Reader
 from .table import Items
+
+ALIGNED = 16  # bytes at whose multiples a tensor must begin to be read in wide loads
 
 
 class Run(Protocol):
@@ -38,18 +41,39 @@ class Fields:
         for key in chunk.rule.layout.fields:
             self.columns[key] = tensors_of(chunk.entry(key))
         self.addresses = {name: self._table([x.data_ptr() for x in held]) for name, held in self.columns.items()}
+        self.even = False  # whether all gradients begin at multiples of 16 bytes
         self._last: list[int] = []
+        self._spare, self._captured = [self._room()], list[Tensor]()
 
-    def _table(self, addresses: list[int]) -> Tensor:
-        return torch.tensor(addresses, dtype=torch.int64).to(self.device, non_blocking=True)
+    def _room(self) -> Tensor:
+        """A place on the host from which a device copies while the host goes on."""
+        far = self.device.type == "cuda"
+        return torch.empty(len(self.columns["p"]), dtype=torch.int64, device="cpu", pin_memory=far)
+
+    def _table(self, addresses: list[int], room: Tensor | None = None) -> Tensor:
+        room = self._room() if room is None else room
+        return room.copy_(torch.tensor(addresses, device="cpu")).to(self.device, non_blocking=True)
 
     def gather(self, gradients: list[Tensor]) -> None:
-        """Look up where this step's gradients lie; a table on a device changes only when one of them moved."""
+        """Look up where this step's gradients lie; a table on a device is made anew only when one of them moved."""
         self.columns["g"] = gradients
         found = [g.data_ptr() for g in gradients]
-        if found != self._last:
-            self.addresses["g"].copy_(self._table(found))
-            self._last = found
+        if found == self._last:
+            return
+        self.even = all(address % ALIGNED == 0 for address in found)
+        self._last = found
+        if self.device.type == "cpu":
+            self.addresses["g"].copy_(self._table(found))  # where C looks it up
+        elif capturing(self.device):
+            self._capture(found)
+        else:
+            self.addresses["g"] = self._table(found)
+            self._spare = self._spare or [self._room()]
+
+    def _capture(self, found: list[int]) -> None:
+        """A CUDA graph fills a table of its own in every replay, from memory that nobody writes to again."""
+        self._captured.append(self._spare.pop() if self._spare else self._room())
+        self.addresses["g"], self._last = self._table(found, self._captured[-1]), []
 
 
 class Pass:
@@ -78,7 +102,10 @@ class Pass:
         """What the rule sees with this tape."""
         chunk, lr = self.chunk, self.chunk.lr
         numbers = {key: chunk.entry(key) for key in self.layout.numbers}
-        rate = lr.double() if isinstance(lr, Tensor) else torch.full_like(chunk.t, lr)
+        if isinstance(lr, Tensor) and lr.device == chunk.clock.device:
+            rate = lr.double()
+        else:
+            rate = torch.full_like(chunk.t, float(lr))  # filled in on the device: a copy to it would wait
         return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, rate, bool(chunk.group["maximize"]))
 
 

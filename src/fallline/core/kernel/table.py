@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -26,9 +27,13 @@ def pieces(sizes: Sequence[int], piece: int = PIECE) -> list[Item]:
     ]
 
 
-def samples(sizes: Sequence[int], runs: Sequence[tuple[int, int, int, int]]) -> list[Item]:
-    """The sampled coordinates: (start, run, stride, rows) of each tensor."""
-    return [(row, start, 0, run, stride, rows) for row, (start, run, stride, rows) in enumerate(runs)]
+def samples(runs: Sequence[tuple[int, int, int, int]], piece: int | None = None) -> list[Item]:
+    """The sampled coordinates: (start, run, stride, rows) of each tensor, all at once or in pieces."""
+    items: list[Item] = []
+    for row, (start, run, stride, rows) in enumerate(runs):
+        most = rows if piece is None else max(piece // run, 1)
+        items += [(row, start + k * stride, k * run, run, stride, min(most, rows - k)) for k in range(0, rows, most)]
+    return items
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +72,18 @@ class Items:
             done += item[3] * item[5]
             if done * n >= self.size * len(cuts):
                 cuts.append(i + 1)
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(pairwise(cuts))
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """Where the items of each tensor begin, and where the last ones end, [tensors + 1]; they lie in a row."""
+        rows = [-1, *(item[0] for item in self.given), -1]
+        cuts = [i for i, (one, other) in enumerate(pairwise(rows)) if one != other]
+        return torch.tensor(cuts, dtype=torch.int64).to(self.device)
 
     def gather(self, partial: Tensor, tensors: int) -> Tensor:
-        """Sums of the items [items, sums] -> sums of the tensors [tensors, sums]."""
-        if self.rows is None:
+        """Sums of the items [items, sums] -> sums of the tensors [tensors, sums], if they are not that already."""
+        if self.rows is None or len(partial) == tensors:
             return partial
         return partial.new_zeros(tensors, partial.shape[1]).index_add_(0, self.rows, partial)
 
