@@ -32,7 +32,7 @@ TYPES = {**REALS, torch.bfloat16: "tl.bfloat16"}
 
 PAGE = """\
 @triton.jit(do_not_specialize=["width"])
-def {name}(items, numbers, width, fit, sums, {tables}, EVEN: tl.constexpr, BLOCK: tl.constexpr):
+def {name}(items, numbers, width, fit, sums, {tables}EVEN: tl.constexpr, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64)
     row = tl.load(items + 6 * i)
     whole = tl.load(items + 6 * i + 1)
@@ -122,7 +122,7 @@ def text(program: Program, spread: bool) -> str:
     begin += [f"    s{k} = tl.zeros([BLOCK], {real})" for k in range(width)]
     page = PAGE.format(
         name="{name}",
-        tables=", ".join(f"a{i}" for i in range(len(columns))),
+        tables="".join(f"a{i}, " for i in range(len(columns))),
         bases="\n".join(bases),
         aligned="\n".join(f"        p{i} = tl.multiple_of(p{i}, 16)" for i in range(len(columns))),
         begin="\n".join(begin),
