@@ -150,7 +150,8 @@ def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) 
 
 def _alone(shared: Tensor, key: str, states: list[State], state: Any) -> bool:
     """Whether exactly these hold the tensor already: then it stays where it is, since a CUDA graph may write to it."""
-    holders = sum(entry.get(key) is shared for entry in state.values())
+    entries = (entry for entry in state.values() if isinstance(entry, dict))  # users keep things of their own there
+    holders = sum(entry.get(key) is shared for entry in entries)
     return holders == len(states) and all(entry[key] is shared for entry in states)
 
 

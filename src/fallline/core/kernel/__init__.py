@@ -48,7 +48,8 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
         part = next(part for part in rule.choosers.values() if part.runs(1))
         sample = Items(samples([part.runs(n) for n in sizes], few), device)
     try:
-        made = Printed(chunk, late, everything, sample, [Native(), Triton()])
+        with torch.device("cpu"):  # whatever the user's default device is
+            made = Printed(chunk, late, everything, sample, [Native(), Triton()])
     except (AttributeError, TypeError):  # a part that says what symbols do not understand
         return None
     if not made.complete:

@@ -46,13 +46,13 @@ class Items:
     @cached_property
     def table(self) -> Tensor:
         """[items, 6] int64."""
-        return torch.tensor(self.given, dtype=torch.int64).to(self.device)
+        return torch.tensor(self.given, dtype=torch.int64, device="cpu").to(self.device)
 
     @cached_property
     def rows(self) -> Tensor | None:
         """Which tensor each item belongs to; None where every tensor is one item."""
         rows = [item[0] for item in self.given]
-        return None if rows == list(range(len(rows))) else torch.tensor(rows).to(self.device)
+        return None if rows == list(range(len(rows))) else torch.tensor(rows, device="cpu").to(self.device)
 
     @cached_property
     def size(self) -> int:
@@ -79,7 +79,7 @@ class Items:
         """Where the items of each tensor begin, and where the last ones end, [tensors + 1]; they lie in a row."""
         rows = [-1, *(item[0] for item in self.given), -1]
         cuts = [i for i, (one, other) in enumerate(pairwise(rows)) if one != other]
-        return torch.tensor(cuts, dtype=torch.int64).to(self.device)
+        return torch.tensor(cuts, dtype=torch.int64, device="cpu").to(self.device)
 
     def gather(self, partial: Tensor, tensors: int) -> Tensor:
         """Sums of the items [items, sums] -> sums of the tensors [tensors, sums], if they are not that already."""
@@ -95,7 +95,8 @@ def pack(numbers: list[Number], device: torch.device) -> tuple[Tensor, int]:
     """
     if device.type == "cpu" and not any(isinstance(x, Bundle) for x in numbers):
         plain = [float(x) for x in numbers]  # type: ignore[arg-type]
-        return torch.tensor([y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)], dtype=torch.float64), 0
+        forms = [y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)]
+        return torch.tensor(forms, dtype=torch.float64, device=device), 0
     columns = torch.broadcast_tensors(*(_column(x, device) for x in numbers))
     x = torch.stack(columns, -1)
     packed = torch.stack([x, 1 / x, 1 - x], -1).flatten(1)
