@@ -48,6 +48,11 @@ def weights(
     return [Parameter(torch.randn(shape, generator=source).to(dtype)) for shape in map(tuple, shapes)]
 
 
+def readable(params: Iterable[Tensor]) -> list[dict[str, Any]]:
+    """A group that walks on the readable route, for laws that hold to the last bit there, and nearly elsewhere."""
+    return [{"params": list(params), "foreach": True}]
+
+
 def twins(params: Iterable[Tensor]) -> list[Parameter]:
     """The same numbers in parameters of their own."""
     return [Parameter(p.detach().clone(), requires_grad=p.requires_grad) for p in params]

@@ -28,10 +28,10 @@ def test_steps_and_reports_leave_everything_where_it_is(name: str) -> None:
 
 def test_a_step_is_planned_before_it_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     opt = OPTIMIZERS["full"](weights())
-    monkeypatch.setattr("fallline.core.descent.capturing", lambda device: True)
+    monkeypatch.setattr("fallline.core.guard.capturing", lambda device: True)
     with pytest.raises(RuntimeError, match="Take a few steps before"):
         walk(opt, stream(owned(opt), 1))
-    assert not opt.state
+    assert not any(opt.state.values())
 
 
 def test_what_a_graph_points_into_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_what_a_graph_points_into_stays(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("fallline.core.descent.capturing", lambda device: True)
     opt.step()
     opt.report()
-    assert plan is not None and opt._captured == [plan[1]]
+    assert plan is not None and opt._captured == [plan]
 
 
 def test_a_learning_rate_on_the_host_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ from kit import (
     Gradients,
     differences,
     owned,
+    readable,
     snapshot,
     stream,
     trained,
@@ -118,8 +119,10 @@ def test_fixed_recipes_measure_nothing(name: str, measured: list[str]) -> None:
 
 
 def test_a_choice_measures_once_per_step(measured: list[str]) -> None:
-    """One chunk, one look, one decision for everyone."""
-    trained("full", steps=3)
+    """One look, one decision for everyone, once the plan is made."""
+    opt = trained("full", steps=1)
+    measured.clear()
+    walk(opt, stream(owned(opt), 3))
     assert measured == ["measure", "decide"] * 3
 
 
@@ -256,12 +259,12 @@ def test_a_probes_candidates_keep_listening() -> None:
 @pytest.mark.parametrize("name", ["full", "sgd-auto", "each"])
 def test_a_switch_resets_nothing(name: str) -> None:
     """Replaying the same path with closed eyes gives the same run."""
-    opt = OPTIMIZERS[name](weights([(4, 3)]))
+    opt = OPTIMIZERS[name](readable(weights([(4, 3)])))
     gradients = stream(owned(opt), 20)
     seen = tuple(choices(opt, gradients))
     group = opt.param_groups[0]
     kind = {"momentum": "auto"} if "momentum" in group else {"betas": BANK}
-    replay = type(opt)(weights([(4, 3)]), lr=group["lr"], **kind, bank=opt.choice.bank, selector=Replay(seen))  # type: ignore[attr-defined]
+    replay = type(opt)(readable(weights([(4, 3)])), lr=group["lr"], **kind, bank=opt.choice.bank, selector=Replay(seen))  # type: ignore[attr-defined]
     walk(replay, gradients)
     assert len(set(seen)) > 1 and differences(snapshot(opt)["params"], snapshot(replay)["params"]) == []
 

@@ -26,6 +26,7 @@ from kit import (
     differences,
     feed,
     owned,
+    readable,
     snapshot,
     stream,
     trained,
@@ -428,7 +429,7 @@ def test_memory_layout_does_not_matter(name: str, layout: str, gradient: str) ->
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_expanded_gradients(name: str) -> None:
     """A sum's gradient is one number with strides of zero; it is not written to."""
-    opt, other = OPTIMIZERS[name](weights([(4, 3)])), OPTIMIZERS[name](weights([(4, 3)]))
+    opt, other = (OPTIMIZERS[name](readable(weights([(4, 3)]))) for _ in range(2))
     for _ in range(3):
         one = torch.ones(())
         owned(opt)[0].grad = one.expand(4, 3)
@@ -534,8 +535,8 @@ def test_complex_parameters_are_torchs(ours: Any, theirs: Any, given: dict[str, 
 
 @pytest.mark.parametrize("name", FEW)
 def test_complex_parameters_walk_as_pairs_of_numbers(name: str) -> None:
-    pairs = OPTIMIZERS[name](complex_weights())
-    numbers = OPTIMIZERS[name]([Parameter(torch.view_as_real(p.detach()).clone()) for p in complex_weights()])
+    pairs = OPTIMIZERS[name](readable(complex_weights()))
+    numbers = OPTIMIZERS[name](readable(Parameter(torch.view_as_real(p.detach()).clone()) for p in complex_weights()))
     walk(pairs, complex_stream(8))
     walk(numbers, [[torch.view_as_real(g) for g in now] for now in complex_stream(8)])
     assert (

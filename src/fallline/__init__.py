@@ -20,6 +20,7 @@ from .filters import (
 from .metrics import Euclid, SecondMoment, Sign
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import Constant
+from .writes import Kahan, Nearest, Stochastic
 from .zoo import SGD, Adam, AdamW, Lion, gap_adam, gap_sgd
 
 __version__ = "0.1.0"
@@ -42,7 +43,9 @@ __all__ = [
     "Greedy",
     "HeavyBall",
     "Identity",
+    "Kahan",
     "Lion",
+    "Nearest",
     "Nesterov",
     "NonFiniteError",
     "OwnershipError",
@@ -54,6 +57,7 @@ __all__ = [
     "Sign",
     "SlotError",
     "Span",
+    "Stochastic",
     "Undamped",
     "UnitGain",
     "UnitPower",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .error import CheckpointError
@@ -48,11 +50,23 @@ def restore(state: Any, groups: list[Group], saved: dict[str, Any]) -> None:
             state[p][key] = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
 
 
+def form(state: State) -> dict[str, Any]:
+    """Which keys of ours a state holds, in which dtypes."""
+    return {key: getattr(state[key], "dtype", None) for key in ours(state)}
+
+
+def forms(rule: Rule, params: Iterable[Tensor]) -> dict[torch.dtype, dict[str, Any]]:
+    """The form that a rule's states have, by the weights' dtype; raises for weights that the rule cannot move."""
+    dtypes = dict.fromkeys(p.dtype for p in params if p.requires_grad)
+    return {dtype: form(rule.state(torch.empty(1, dtype=dtype, device="meta"))) for dtype in dtypes}
+
+
 def carry(rule: Rule, p: Tensor, held: State) -> State:
     """The state of a parameter whose rule has changed: a slot that remembers other things starts afresh."""
     fresh = rule.state(p)
     same = {slot for slot in (*SLOTS, "step") if _shapes(_slot(fresh, slot)) == _shapes(_slot(held, slot))}
-    return fresh | {key: x for key, x in held.items() if key not in ours(held) or key.partition(".")[0] in same}
+    kept = {key: x for key, x in held.items() if key not in ours(held) or key.partition(".")[0] in same}
+    return fresh | {key: torch.as_tensor(x).to(fresh[key]) if key in fresh else x for key, x in kept.items()}
 
 
 def _slot(state: State, slot: str) -> State:

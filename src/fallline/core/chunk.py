@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .field import Field, as_field, tensors_of, total
-from .memory import Memory, kept_unless, real, state_dtype
-from .rule import Rule
+from .memory import Memory, kept_unless, real
+from .rule import Layout, Rule
 
 Fit = bool | Tensor
 
@@ -18,8 +18,8 @@ Fit = bool | Tensor
 class Route(Protocol):
     """How a chunk walks. Before a step `gather` is called once; nothing is written where `fit` is false."""
 
-    def gather(self) -> None:
-        """Take up the gradients of this step."""
+    def gather(self, addresses: list[int]) -> None:
+        """Take up the gradients of this step, which lie there."""
 
     def soundness(self) -> Tensor:
         """One number per tensor, 0 if its gradient is finite, else NaN."""
@@ -42,14 +42,23 @@ class Chunk:
     mem: dict[str, Memory]
     clock: Tensor
     route: Route = field(init=False)
+    ranks: list[int] = field(init=False)  # which gradients of a step are its own
+    gradients: list[Tensor] = field(init=False)  # p.grad as it is
+    t: Tensor = field(init=False)  # steps that these parameters have taken, 0-d float64 on their device
 
     def __post_init__(self) -> None:
-        self.route = Readable(self)
+        self.route, self.t = Readable(self), self.clock.double()
+        self._rate = (0.0, torch.zeros_like(self.t))
 
     @property
-    def t(self) -> Tensor:
-        """Steps that these parameters have taken, a 0-d float64 tensor on their device."""
-        return self.clock.double()
+    def layout(self) -> Layout:
+        """Which entries of the state are fields, and which are numbers."""
+        return self.rule.layout(self.p.dtype)
+
+    def tick(self) -> None:
+        """One more step."""
+        self.clock.add_(1)
+        self.t = self.clock.double()
 
     @property
     def measures(self) -> bool:
@@ -62,15 +71,29 @@ class Chunk:
         lr: float | Tensor = self.group["lr"]
         return lr.reshape(()) if isinstance(lr, Tensor) else lr
 
-    def gradients(self) -> list[Tensor]:
-        """p.grad as it is."""
-        return [p.grad for p in self.owners]  # type: ignore[misc]  # without a gradient it would not be here
+    def rate(self) -> Tensor:
+        """The learning rate as a 0-d float64 tensor on the device; a number is filled in only when it has changed."""
+        lr = self.lr
+        if isinstance(lr, Tensor) and lr.device == self.clock.device:
+            return lr.double()
+        lr = float(lr)
+        if lr != self._rate[0]:
+            self._rate = (lr, self._rate[1].fill_(lr))  # always the same tensor: a CUDA graph may read it
+        return self._rate[1]
+
+    def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:
+        """Pick this chunk's gradients out of those of a step, and where they lie."""
+        if len(self.ranks) == len(gradients):
+            self.gradients = gradients
+        else:
+            self.gradients, addresses = [gradients[i] for i in self.ranks], [addresses[i] for i in self.ranks]
+        self.route.gather(addresses)
 
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
-        g = as_field([real(g).to(state_dtype(real(g).dtype)) for g in self.gradients()])
+        g = as_field([real(g).to(self.rule.computes_in(self.p.dtype)) for g in self.gradients])
         g = g.neg() if self.group["maximize"] else g
-        return self.rule.combine.gradient(g, self.p, self.mem["combine"], self.t)
+        return self.rule.gradient(g, self.p, self.mem, self.t)
 
     def entry(self, key: str) -> Field:
         """What is remembered under a flat key."""
@@ -79,7 +102,7 @@ class Chunk:
 
     def numbers(self) -> list[Tensor]:
         """What a step of this chunk writes to beside fields: the clock, what was decided, sums of taps."""
-        return [self.clock, *(x for key in self.rule.layout.numbers for x in tensors_of(self.entry(key)))]
+        return [self.clock, *(x for key in self.layout.numbers for x in tensors_of(self.entry(key)))]
 
     def tensors(self) -> list[Tensor]:
         """Everything that a step of this chunk writes to, decisions included."""
@@ -93,18 +116,18 @@ class Readable:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
 
-    def gather(self) -> None:
-        """Nothing: p.grad is read where it lies."""
+    def gather(self, addresses: list[int]) -> None:
+        """Nothing: the gradients are read as they are."""
 
     def soundness(self) -> Tensor:
         """Sum of 0 g; a product with 0 is NaN where g is not finite, and cannot overflow."""
-        return total(as_field([real(g) for g in self.chunk.gradients()]).mul(0.0))
+        return total(as_field([real(g) for g in self.chunk.gradients]).mul(0.0))
 
     def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
         """Remember and measure on the whole field."""
         chunk, rule = self.chunk, self.chunk.rule
         with kept_unless(fit, chunk.tensors):
-            chunk.clock.add_(1)
+            chunk.tick()
             g = chunk.gradient()
             rule.remember(g, chunk.mem, chunk.t)
             told = rule.measure(g, chunk.mem, chunk.t)

@@ -9,16 +9,21 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, restore
+from .checkpoint import FORMAT, carry, compare, form, forms, restore
 from .echo import Echo, capturing
-from .guard import Guard, check_lr
-from .kernel import plain
+from .guard import Guard, check_lr, check_write
 from .memory import kept_unless
-from .plan import WHOLE, Plan, live, make_plan, trainable
+from .plan import WHOLE, Plan, make_plan, survey, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
-from .rule import Rule, ours
+from .rule import Rule
 
 Group = dict[str, Any]
+
+
+PLAIN = (float, int, bool, str, tuple)
+# What no rule depends on: of a group, and of the optimizer.
+QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
+QUIET |= {"state", "param_groups", "defaults"}
 
 
 class Descent(torch.optim.Optimizer):
@@ -46,9 +51,10 @@ class Descent(torch.optim.Optimizer):
     tensor([0.9000, 0.9000, 0.9000])
     """
 
-    _plan: tuple[Any, Plan] | None  # with the key under which it holds
+    _plan: Plan | None
     _echo: Echo
     _captured: list[Plan]  # CUDA graphs point into these
+    _said: list[tuple[Group, Rule | None]]  # each group's numbers and the rule that they make
 
     def __init__(
         self,
@@ -69,10 +75,11 @@ class Descent(torch.optim.Optimizer):
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
         self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
-        self._captured = []
+        self._said, self._captured = [], []
         check_lr(lr)
         common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
+        check_write(self.param_groups, self._rules())
 
     def sentence(self, group: Group) -> Rule:
         """The rule of a group, from the group's numbers."""
@@ -91,14 +98,9 @@ class Descent(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._echo.listen()
-        self._guard.refuse(self.param_groups, type(self).__name__)
         for group in self.param_groups:
             check_owner(group)
         plan = self._current_plan()
-        if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
-            self._captured.append(plan)
-        for chunk in plan.chunks:
-            chunk.route.gather()
         fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
         if fit is not False:
             self._walk(plan, fit)
@@ -111,7 +113,8 @@ class Descent(torch.optim.Optimizer):
             show_choices(self.param_groups, plan.chunks, self._echo)
         for scope in plan.scopes:
             with kept_unless(fit, scope.tensors):
-                scope.decide(torch.cat([told[id(chunk)][scope.slot] for chunk in scope.chunks]))
+                rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
+                scope.decide(torch.cat(rows) if len(rows) > 1 else rows[0])
         if not late:
             for chunk in plan.chunks:
                 if chunk.measures:
@@ -121,27 +124,27 @@ class Descent(torch.optim.Optimizer):
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules = self._rules()
-        if self._plan is None or self._plan[0] != (rules, self._pieces()):
-            if any(capturing(p.device) for group in self.param_groups for p in group["params"][:1]):
-                raise RuntimeError(
-                    "A CUDA graph can capture a step only after one was taken with the same parameters, gradients "
-                    "and state. Take a few steps before torch.cuda.graph, and let p.grad stay."
-                )
+        found = survey(self.param_groups, self.state)
+        if self._plan is None or self._plan.rules != rules or not self._plan.seen.same(found):
+            self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
-            plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
-            self._plan = ((rules, self._pieces()), plan)
-        return self._plan[1]
-
-    def _pieces(self) -> list[list[int]]:
-        """Where everything lies that a plan holds on to."""
-        return [
-            [hash(group["foreach"])]
-            + [x for p in live(group) for x in (id(p), p.data_ptr(), plain(p), *map(id, self.state[p].values()))]
-            for group in self.param_groups
-        ]
+            self._plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
+            found = survey(self.param_groups, self.state)
+        self._plan.gather(found)
+        if any(capturing(chunk.clock.device) for chunk in self._plan.chunks[:1]):
+            self._captured.append(self._plan)
+        return self._plan
 
     def _rules(self) -> list[Rule]:
-        return [self.sentence(group) for group in self.param_groups]
+        """The rule of every group, composed anew when a number of the group or an option of ours has changed."""
+        options = {name: x for name, x in self.__dict__.items() if name[0] != "_" and name not in QUIET}
+        if len(self._said) != len(self.param_groups):
+            self._said = [({}, None)] * len(self.param_groups)
+        for i, group in enumerate(self.param_groups):
+            numbers = options | {key: x for key, x in group.items() if key not in QUIET}
+            if not _same(numbers, self._said[i][0]):
+                self._said[i] = (numbers, self.sentence(group))
+        return [rule for _, rule in self._said if rule]
 
     def _allocate(self, rules: list[Rule]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
@@ -149,9 +152,9 @@ class Descent(torch.optim.Optimizer):
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
         for rule, group in zip(rules, self.param_groups, strict=True):
-            keys = rule.state(torch.empty(1, device="meta")).keys()
+            wanted = forms(rule, group["params"])
             for p in group["params"]:
-                if p.requires_grad and ours(self.state[p]) != keys:
+                if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
 
     def add_param_group(self, param_group: Group) -> None:
@@ -161,6 +164,7 @@ class Descent(torch.optim.Optimizer):
         try:
             check_lr(group["lr"])
             rule = self.sentence(group)
+            forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)
             show_first(group, rule)
         except Exception:
@@ -216,7 +220,7 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan, self._captured = Echo(), None, []
+        self._echo, self._plan, self._said, self._captured = Echo(), None, [], []
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -224,11 +228,12 @@ class Descent(torch.optim.Optimizer):
     def report(self) -> dict[str, Any]:
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
-        optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, and for each of `groups`: lr,
-        momentum, effective_lr; of one that chooses also candidates, scope, weights, the pay of each candidate, samples
-        (steps it was measured in), and of a greedy one runner_up (the best of the others), margin (over it, as a share
-        of the largest pay; a small one means little), lead (steps in a row of a challenger), switches, chosen (how
-        often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
+        optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr; of one that chooses also candidates,
+        scope, weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up
+        (the best of the others), margin (over it, as a share of the largest pay; a small one means little), lead (steps
+        in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
+        under `parameters` for each parameter.
         """
         self._echo.listen(wait=True)
         self._guard.catch_up(self.param_groups)
@@ -236,7 +241,7 @@ class Descent(torch.optim.Optimizer):
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
-        if self._captured:
+        if self._captured:  # nobody heard of what replays chose
             show_choices(self.param_groups, [chunk for chunk in chunks if chunk.clock > 0], self._echo)
             self._echo.listen(wait=True)
         return report(self, rules, chunks)
@@ -244,3 +249,8 @@ class Descent(torch.optim.Optimizer):
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""
         return int(self.report()["state_bytes"])
+
+
+def _same(a: Group, b: Group) -> bool:
+    """Whether two groups hold the same numbers; what is no number must be the same thing."""
+    return a.keys() == b.keys() and all(x is b[key] or (type(x) in PLAIN and x == b[key]) for key, x in a.items())

@@ -7,7 +7,6 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -54,6 +53,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def div(self, c: Any) -> Bundle:
         return self._map(torch._foreach_div, c)
 
+    def to(self, dtype: torch.dtype) -> Bundle:
+        return self if dtype == self.dtype else Bundle(x.to(dtype) for x in self)
+
     def neg(self) -> Bundle:
         return self._map(torch._foreach_neg)
 
@@ -84,6 +86,13 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def mul_(self, c: Any) -> Bundle:
         return self._do(torch._foreach_mul_, c)
 
+    def copy_(self, source: Bundle) -> Bundle:
+        return self._do(torch._foreach_copy_, source)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return cast(torch.dtype, self[0].dtype)
+
     def _map(self, op: Callable[..., Sequence[Tensor]], *others: Any) -> Bundle:
         return Bundle(op(list(self), *map(_plain, others)))
 
@@ -107,22 +116,22 @@ class Runs(NamedTuple):
     rows: int
 
 
-class Elsewhere(ABC):
+class Elsewhere:
     """A field whose numbers are not here: it speaks Tensor's vocabulary and answers for its own sums."""
 
-    __slots__ = ()
+    __slots__ = ()  # and no ABC: isinstance is asked hundreds of times in a step
 
-    @abstractmethod
     def total(self) -> Tensor:
         """Sum over the elements, one number per tensor."""
+        raise NotImplementedError
 
-    @abstractmethod
     def count(self) -> Tensor:
         """Number of elements, one number per tensor."""
+        raise NotImplementedError
 
-    @abstractmethod
     def sample(self, pick: Callable[[Tensor], Tensor]) -> Elsewhere:
         """The same field on the coordinates that `pick` selects."""
+        raise NotImplementedError
 
 
 if TYPE_CHECKING:

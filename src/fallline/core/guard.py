@@ -13,6 +13,7 @@ from .chunk import Chunk
 from .echo import Echo, capturing
 from .error import NonFiniteError
 from .plan import live
+from .rule import NEAREST, Rule
 
 POLICIES = ("skip", "raise", "ignore")
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
@@ -30,12 +31,17 @@ class Guard:
             raise ValueError(f"Invalid on_nonfinite: {policy!r}; choose one of {', '.join(map(repr, POLICIES))}.")
         self.policy = policy
         self.told = False
-        self.unheard: Tensor | None = None  # on an accelerator: bad steps of replayed CUDA graphs
+        self.unheard: Tensor | None = None  # on an accelerator: how many steps of replayed CUDA graphs were bad
 
     def refuse(self, groups: list[dict[str, Any]], name: str) -> None:
-        """Raise for gradients that the engine has no right answer for."""
+        """Raise for what the engine has no right answer for, before it makes a plan."""
         for group in groups:
             for p in live(group):
+                if capturing(p.device):
+                    raise RuntimeError(
+                        "A CUDA graph can capture a step only after one was taken with the same parameters, gradients "
+                        "and state. Take a few steps before torch.cuda.graph, and let p.grad stay."
+                    )
                 if p.grad is not None and p.grad.layout is not torch.strided:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
@@ -50,50 +56,53 @@ class Guard:
         rest = _at_rest(groups)
         if not chunks or (self.policy == "ignore" and not rest):
             return bool(chunks)
-        device = chunks[0].p[0].device
-        heights = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
-        finite = heights.isfinite() if self.policy != "ignore" else torch.ones_like(heights, dtype=torch.bool)
-        fit = finite.all()
+        device = chunks[0].owners[0].device
+        fit = self._finite(chunks, groups, echo, device) if self.policy != "ignore" else True
         if rest:
-            fit = fit & torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients()]).any()
-        if device.type != "cpu" and self._unheard(device, finite):
-            return fit
-        echo.tell(
-            torch.stack([finite.all().long(), finite.long().argmin()]), lambda said: self._hear(said, chunks, groups)
-        )
-        if self.policy == "raise":
-            echo.listen(wait=True)
+            fit = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients]).any() & fit
         return bool(fit) if device.type == "cpu" else fit
 
-    def _unheard(self, device: torch.device, finite: Tensor) -> bool:
-        """Whether a CUDA graph is captured: then the device counts bad steps itself, and nobody hears of them yet."""
-        if not capturing(device):
-            self.unheard = torch.zeros((), dtype=torch.long, device=device) if self.unheard is None else self.unheard
+    def _finite(
+        self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo, device: torch.device
+    ) -> bool | Tensor:
+        said = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
+        if device.type != "cpu" and self._unheard(said):
+            return said.sum() == 0
+        echo.tell(said, lambda numbers: self._hear(numbers, chunks, groups))
+        if self.policy == "raise":
+            echo.listen(wait=True)
+        return said.sum() == 0
+
+    def _unheard(self, said: Tensor) -> bool:
+        """Whether a CUDA graph is captured: then the device itself counts bad steps, and nobody hears of them yet."""
+        if not capturing(said.device):
+            self.unheard = self.unheard if self.unheard is not None else torch.zeros_like(said[0], dtype=torch.long)
             return False
         if self.policy == "raise" or self.unheard is None:
             raise RuntimeError(
                 "on_nonfinite='raise' asks the device in every step, which a CUDA graph cannot. Use 'skip' or 'ignore'."
             )
-        self.unheard.add_(~finite.all())
+        self.unheard.add_(said.sum() != 0)
         return True
 
     def catch_up(self, groups: list[dict[str, Any]]) -> None:
         """Count what CUDA graphs have skipped. Waits for the device."""
-        missed = 0 if self.unheard is None else int(self.unheard)
-        for group in groups if missed else ():
-            group["skipped"] += missed
         if self.unheard is not None:
+            missed = int(self.unheard)
             self.unheard.zero_()
+            for group in groups:
+                group["skipped"] += missed
 
-    def _hear(self, said: list[int], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
-        finite, index = said
+    def _hear(self, said: list[float], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
+        """said: 0 for every tensor whose gradient is finite, NaN for the others."""
+        bad = sum(said) != 0
         for group in groups:
-            group["skipped"] += 1 - finite
-            group["skipped_in_a_row"] = 0 if finite else group["skipped_in_a_row"] + 1
-        if not finite:
-            self._complain(
-                _name([p for chunk in chunks for p in chunk.owners][index], groups), groups[0]["skipped_in_a_row"]
-            )
+            group["skipped"] += bad
+            group["skipped_in_a_row"] = group["skipped_in_a_row"] + 1 if bad else 0
+        if bad:
+            owners = [p for chunk in chunks for p in chunk.owners]
+            culprit = next(p for p, x in zip(owners, said, strict=True) if x != 0)
+            self._complain(_name(culprit, groups), groups[0]["skipped_in_a_row"])
 
     def _complain(self, name: str, in_a_row: int) -> None:
         what = f"The gradient of {name} is not finite (inf or nan)"
@@ -140,3 +149,18 @@ def check_lr(lr: Any) -> None:
         raise ValueError("Tensor lr must be 1-element")
     if not isinstance(lr, (int, float, Tensor)) or not 0.0 <= lr:
         raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_write(groups: list[dict[str, Any]], rules: list[Rule]) -> None:
+    """Raise where a way to round was asked for, and no weight is rounded."""
+    asked = [(rule, p) for group, rule in zip(groups, rules, strict=True) for p in group["params"] if _asks(rule)]
+    if asked and not any(rule.rounds(p) for rule, p in asked):
+        rule, p = asked[0]
+        raise ValueError(
+            f"{rule.write} says how results are rounded into narrower weights, but the weights are {p.dtype} and the "
+            "rule computes in that: nothing is rounded. Leave write out, or pass state_dtype=torch.float64."
+        )
+
+
+def _asks(rule: Rule) -> bool:
+    return rule.write != NEAREST

@@ -55,16 +55,10 @@ def real(x: Tensor) -> Tensor:
     return x.reshape(1) if x.dim() == 0 else x
 
 
-def state_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Half-precision weights are remembered in float32: an average with decay .999 cannot move in bfloat16."""
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-
-
 def allocate(p: Tensor, memories: dict[str, dict[str, Tensor]]) -> State:
     """Flat state of a new parameter: its clock and everything that the parts of its rule remember of it."""
     flat = {f"{slot}.{name}": x for slot, memory in memories.items() for name, x in memory.items()}
-    wide = {key: x.to(state_dtype(x.dtype)) for key, x in flat.items()}
-    return {"step": torch.zeros((), dtype=torch.float32, device=p.device), **wide}
+    return {"step": torch.zeros((), dtype=torch.float32, device=p.device), **flat}
 
 
 def share(states: list[State], slot: str, names: list[str]) -> None:
@@ -91,7 +85,11 @@ def kept_unless(ok: bool | Tensor, written: Callable[[], list[Tensor]]) -> Itera
         x.copy_(torch.where(ok.to(x.device), x, old))
 
 
-def nbytes(states: list[State]) -> int:
-    """Bytes that the optimizer remembers; a tensor that many parameters share counts once."""
-    tensors = {id(x): x for entry in states for x in entry.values() if isinstance(x, Tensor)}
-    return sum(x.numel() * x.element_size() for x in tensors.values())
+def nbytes(states: list[State]) -> dict[str, int]:
+    """Bytes remembered in each slot, `step` with the clocks; a tensor that many parameters share counts once."""
+    tensors = {id(x): (key, x) for entry in states for key, x in entry.items() if isinstance(x, Tensor)}
+    told: dict[str, int] = {}
+    for key, x in tensors.values():
+        slot = key.partition(".")[0]
+        told[slot] = told.get(slot, 0) + x.numel() * x.element_size()
+    return told

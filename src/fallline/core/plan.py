@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from operator import is_
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .chunk import Chunk
 from .field import Field, as_field
-from .kernel import plain, route
+from .kernel import dense, plain, route
 from .memory import Memory, State, real, share
 from .part import Chooser
 from .rule import Rule, ours
@@ -37,30 +39,74 @@ class Scope:
 
     def decide(self, measured: Tensor) -> None:
         """measured [tensors, numbers]: one row for each parameter of the scope, in the order of the chunks."""
-        told = measured.sum(0, keepdim=True) if len(self.rows) == 1 else measured
+        if len(self.rows) == 1:
+            return self.part.decide(measured.sum(0, keepdim=True), self.alone)
+        mem = {name: torch.stack(held) for name, held in self.held.items()}
+        self.part.decide(measured, Memory(mem))
+        for name, held in self.held.items():
+            for x, new in zip(held, mem[name], strict=True):
+                x.copy_(new)
+
+    @cached_property
+    def alone(self) -> Memory:
+        """The decisions of a single row, seen as rows: what is written to them is written to the state."""
+        return Memory({name: held[0][None] for name, held in self.held.items()})
+
+    @cached_property
+    def held(self) -> dict[str, list[Tensor]]:
+        """What is remembered of each decision, by name."""
         names = self.part.decisions(torch.device("meta"))
-        mem = {name: torch.stack([row[f"{self.slot}.{name}"] for row in self.rows]) for name in names}
-        self.part.decide(told, Memory(mem))
-        for name, stacked in mem.items():
-            for row, value in zip(self.rows, stacked, strict=True):
-                row[f"{self.slot}.{name}"].copy_(value)
+        return {name: [row[f"{self.slot}.{name}"] for row in self.rows] for name in names}
 
     def tensors(self) -> list[Tensor]:
         """Everything that a decision writes to."""
-        return [row[f"{self.slot}.{name}"] for row in self.rows for name in self.part.decisions(torch.device("meta"))]
+        return [x for held in self.held.values() for x in held]
+
+
+class Survey(NamedTuple):
+    """What a plan rests on, looked up in every step."""
+
+    places: list[int]  # where the parameters lie, and whether their gradients lie likewise
+    held: list[Any]  # the state's very tensors
+    gradients: list[Tensor]
+    addresses: list[int]  # of the gradients; these may move
+
+    def same(self, other: Survey) -> bool:
+        """Whether a plan made of this holds for the other."""
+        a, b = self.held, other.held
+        return self.places == other.places and len(a) == len(b) and all(map(is_, a, b))
+
+
+def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
+    """Look at every parameter that has a gradient; a microsecond for each."""
+    params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
+    gradients: list[Any] = [p.grad for p in params]
+    alike = list(map(dense, params, gradients))
+    places = [hash(group["foreach"]) for group in groups]
+    places += [len(group["params"]) for group in groups]
+    addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
+    held: list[Any] = [x for p in params for x in state[p].values()]
+    return Survey([*places, *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Chunks in the order of the parameters, and the scopes that decide over them."""
+    """Chunks in the order of the parameters, the scopes that decide over them, and what it was made of."""
 
     chunks: list[Chunk]
     scopes: list[Scope]
+    rules: list[Rule]
+    seen: Survey
 
     @property
     def measures(self) -> bool:
         """Whether anything is to be decided."""
         return bool(self.scopes)
+
+    def gather(self, found: Survey) -> None:
+        """Take up this step's gradients."""
+        for chunk in self.chunks:
+            chunk.gather(found.gradients, found.addresses)
 
 
 def trainable(group: dict[str, Any]) -> list[Tensor]:
@@ -89,7 +135,11 @@ def make_plan(
         for block in _blocks((members or live)(group), rule, state)
         for chunk in _chunks(group, rule, block, state, budget, None if members else late)
     ]
-    return Plan(chunks, list(_scopes(chunks, state)))
+    seen = survey(groups, state)
+    rank = {id(g): i for i, g in enumerate(seen.gradients)}
+    for chunk in () if members else chunks:
+        chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
+    return Plan(chunks, list(_scopes(chunks, state)), rules, seen)
 
 
 def _chunks(

@@ -64,7 +64,11 @@ def _summary(chunks: list[Chunk]) -> Tensor:
     seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
     beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
     gain = [x.reshape(()) for c, mem in seen for x in _gains(c, mem)]
-    return torch.stack([torch.stack(beta).median(), torch.stack(gain).median() * chunks[0].lr])
+    return torch.stack([_median(beta), _median(gain) * chunks[0].lr])
+
+
+def _median(x: list[Tensor]) -> Tensor:
+    return torch.stack(x).median() if len(x) > 1 else x[0]
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:
@@ -97,12 +101,14 @@ def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, An
     chunks hold every trainable parameter, with a gradient or without.
     """
     states = [opt.state[p] for group in opt.param_groups for p in group["params"] if opt.state.get(p)]
+    remembered = nbytes(states)
     return {
         "optimizer": type(opt).__name__,
         "rule": sentence(opt.param_groups, rules),
         "step": max((int(state["step"]) for state in states), default=0),
         "skipped": opt.param_groups[0]["skipped"],
-        "state_bytes": nbytes(states),
+        "state_bytes": sum(remembered.values()),
+        "state_bytes_by_part": remembered,
         "groups": [
             _group(opt, group, rule, [c for c in chunks if c.group is group])
             for group, rule in zip(opt.param_groups, rules, strict=True)
@@ -157,7 +163,8 @@ def _each_gain(chunk: Chunk) -> list[Tensor]:
 def _gains(chunk: Chunk, mem: Memory) -> list[Tensor]:
     """What learning rates are multiplied with; 1 where the metric takes a direction's length away."""
     rule = chunk.rule
-    return _numbers(rule.filter.gain(mem, chunk.t), chunk.t) if rule.metric.linear else [torch.ones_like(chunk.t)]
+    t = chunk.clock.double()
+    return _numbers(rule.filter.gain(mem, t), t) if rule.metric.linear else [torch.ones_like(t)]
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:

@@ -88,12 +88,22 @@ class Candidates(Filter, Chooser):
 
     def momentum(self, mem: Memory) -> Tensor:
         """The chosen momentum; of a mixture the mean, weighted by the weights' sizes."""
-        return _mean(_tensor(self.momenta, _device(mem)), mem.weights)
+        return self._mean(_tensor(self.momenta, _device(mem)), mem.weights)
 
     def blended(self, mem: Memory) -> tuple[Tensor, Tensor]:
         """beta and nu of the choice, one number, or one for each tensor."""
         beta, nu = self.poles(_device(mem))
-        return _mean(beta, mem.weights), _mean(nu, mem.weights)
+        return self._mean(beta, mem.weights), self._mean(nu, mem.weights) if self.ahead else _one(beta.device)
+
+    def _mean(self, x: Tensor, weights: Field) -> Tensor:
+        if self.selector.single:
+            return each(lambda w: w @ x, weights)
+        return each(lambda w: (w.abs() @ x) / w.abs().sum(), weights)
+
+    @cached_property
+    def ahead(self) -> bool:
+        """Whether some candidate is more than an exponential average: Nesterov's look ahead, Lion's interpolation."""
+        return any(c.nu != 1.0 for c in self.filters)
 
     def poles(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """beta [K] and nu [K]."""
@@ -104,7 +114,7 @@ class Candidates(Filter, Chooser):
         heard = [scored(u, g, 1 - c.nu * c.beta, self.selector.score) for c, u in zip(self.filters, us, strict=True)]
         size = count(g).to(t.device)
         age = torch.full_like(t, torch.inf) if self.selector.power == "asymptotic" else t
-        return tally(aim, g, heard, response.gram(*self.poles(t.device), age), size)
+        return tally(aim, g, heard, response.aged(*_pairs(self.filters, t.device), age), size)
 
 
 @lru_cache(maxsize=256)
@@ -114,12 +124,18 @@ def _poles(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[
 
 
 @lru_cache(maxsize=256)
+def _pairs(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    return response.pairs(*_poles(filters, device))
+
+
+@lru_cache(maxsize=16)
+def _one(device: torch.device) -> Tensor:
+    return torch.ones((), dtype=torch.float64, device=device)
+
+
+@lru_cache(maxsize=256)
 def _tensor(numbers: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64, device=device)
-
-
-def _mean(x: Tensor, weights: Field) -> Tensor:
-    return each(lambda w: (w.abs() * x).sum(-1) / w.abs().sum(-1), weights)
 
 
 def _device(mem: Memory) -> torch.device:

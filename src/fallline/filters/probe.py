@@ -71,16 +71,20 @@ class Probe(Candidates):
         lerp_(mem.m, g, fresh)
         mem.sum.mul_(beta).add_(fresh)
         mem.energy.mul_(each(torch.square, beta)).add_(each(torch.square, fresh))
-        u = mem.m if all(c.nu == 1.0 for c in self.filters) else lerp(g, mem.m, nu)
-        return u.mul(self._factor(mem, t))
+        u = lerp(g, mem.m, nu) if self.ahead else mem.m
+        return u.mul(self._factor(mem, beta, nu, t))
 
     def gain(self, mem: Memory, t: Tensor) -> Tensor:
         """c times the sum of the taps that made the last output."""
-        taps = each(lambda *seb: moving(*seb)[0], mem.sum, mem.energy, *self.blended(mem))
-        return self._factor(mem, t) * taps
+        beta, nu = self.blended(mem)
+        taps = each(lambda *seb: self._heard(*seb)[0], mem.sum, mem.energy, beta, nu)
+        return self._factor(mem, beta, nu, t) * taps
 
-    def _factor(self, mem: Memory, t: Tensor) -> Tensor:
-        def factor(s: Tensor, e: Tensor, beta: Tensor, nu: Tensor) -> Tensor:
-            return self.scale.factor(*moving(s, e, beta, nu), beta, t)
+    def _heard(self, s: Tensor, e: Tensor, beta: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
+        return moving(s, e, beta, nu) if self.ahead else (s, e)
 
-        return each(factor, mem.sum, mem.energy, *self.blended(mem))
+    def _factor(self, mem: Memory, beta: Tensor, nu: Tensor, t: Tensor) -> Tensor:
+        def factor(s: Tensor, e: Tensor, b: Tensor, n: Tensor) -> Tensor:
+            return self.scale.factor(*self._heard(s, e, b, n), b, t)
+
+        return each(factor, mem.sum, mem.energy, beta, nu)

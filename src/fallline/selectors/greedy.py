@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from ..core.memory import Memory
 from ..core.part import Selector
@@ -57,17 +57,22 @@ class Greedy(Selector):
     def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
         """One-hot on the winner, [scopes, K]."""
         seen = smooth(pay(alignment, power), mem.pay, mem.steps, self.smoothing)
-        rival = seen.argmax(-1)
-        leads = _at(seen, rival) - _at(seen, mem.choice.long()) > TIE * seen.abs().amax(-1)
-        mem.lead.copy_(torch.where(leads & (rival == mem.rival), mem.lead + 1, leads.double()))
+        best, rival = seen.max(-1)
+        mine = seen.gather(-1, mem.choice.long()[:, None])[:, 0]
+        leads = (best - mine > TIE * seen.abs().amax(-1)).to(seen.dtype)
+        if self.hysteresis > 1:
+            leads = (mem.lead * (rival == mem.rival) + 1) * leads
+        mem.lead.copy_(leads)
         mem.rival.copy_(rival)
-        switch = mem.lead >= self.hysteresis
+        switch = leads >= self.hysteresis
         mem.switches.add_(switch)
-        mem.choice.copy_(torch.where(switch, rival, mem.choice.long()))
-        weights = one_hot(mem.choice.long(), seen.shape[1]).double()
+        mem.choice.copy_(torch.where(switch, mem.rival, mem.choice))
+        weights = one_hot(seen.shape[1], seen.device)[mem.choice.long()]
         mem.wins.add_(weights)
         return weights
 
 
-def _at(x: Tensor, index: Tensor) -> Tensor:
-    return x.gather(-1, index[:, None])[:, 0]
+@lru_cache(maxsize=64)
+def one_hot(k: int, device: torch.device) -> Tensor:
+    """Row i stands for the choice of candidate i."""
+    return torch.eye(k, dtype=torch.float64, device=device)

@@ -9,6 +9,7 @@ from ..core.field import Field
 from ..core.part import Aim
 
 SCORES = ("same", "held-out")
+TINY = 1e-300
 
 
 def scored(u: Field, g: Field, q0: float, score: str) -> Field:
@@ -38,4 +39,4 @@ def pay(alignment: Tensor, power: Tensor) -> Tensor:
     Multiplying a filter's taps by a constant changes neither its pay nor its rank.
     """
     energy = power.diagonal(dim1=-2, dim2=-1)
-    return torch.where(energy > 0, alignment / energy.sqrt(), torch.zeros_like(alignment))
+    return alignment / energy.clamp(min=TINY).sqrt()  # without power there is no alignment either

@@ -33,10 +33,18 @@ def gram(beta: Tensor, nu: Tensor, t: Tensor) -> Tensor:
 
     t = inf gives the asymptotic power; the diagonal holds the filters' energies.
     """
-    a, b = beta[:, None], beta[None, :]
-    head = 1 - nu * beta
-    tail = nu * (1 - beta)
-    return head[:, None] * head[None, :] + tail[:, None] * tail[None, :] * (a * b - (a * b) ** t) / (1 - a * b)
+    return aged(*pairs(beta, nu), t)
+
+
+def aged(head: Tensor, tail: Tensor, both: Tensor, t: Tensor) -> Tensor:
+    """N_ij at age t, from what does not age."""
+    return head + tail * (both - both**t)
+
+
+def pairs(beta: Tensor, nu: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What does not age in N_ij: q_0i q_0j,  nu_i nu_j (1 - b_i) (1 - b_j) / (1 - b_i b_j)  and  b_i b_j; each [K, K]."""
+    head, tail, both = 1 - nu * beta, nu * (1 - beta), beta[:, None] * beta
+    return head[:, None] * head, tail[:, None] * tail / (1 - both), both
 
 
 def moving(s: Tensor, e: Tensor, beta: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:

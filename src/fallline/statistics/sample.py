@@ -7,18 +7,22 @@ from torch import Tensor
 from ..core.field import Elsewhere, Runs
 
 SMALL, FEW = 2048, 32  # a tensor below 2048 shows one run of 32 coordinates, or all that it has
-SHARE = 124  # one in so many of a large one
+SHARE, MANY, REST = 124, 64, 1024  # one in 124 of a large one up to 64 runs, and one in 1024 of what is beyond
 RUN = 64  # coordinates in a row, so that reading them is a vector load
 
 
 def runs(n: int) -> Runs:
-    """The sample of n coordinates: runs of 64 that are spread over them, 1/124 in all but at least one.
+    """The sample of n coordinates: one run or more, spread over them.
 
-    >>> runs(20), runs(10**6).rows
-    (Runs(start=0, run=20, stride=20, rows=1), 126)
+    A walk over scattered runs costs cache misses, not arithmetic: beyond 4096 coordinates of a tensor a finer sample
+    costs more than it tells (docs/speed.md).
+
+    >>> runs(20), runs(10**5).rows, runs(10**7).rows
+    (Runs(start=0, run=20, stride=20, rows=1), 12, 208)
     """
     run = RUN if n >= SMALL else min(n, FEW)
-    rows = max(n // SHARE // RUN, 1)
+    full = min(n // SHARE // RUN, MANY)
+    rows = max(full + max(n - MANY * RUN * SHARE, 0) // REST // RUN, 1)
     # A little less than n / rows, and odd: runs must not stay in the same columns of a matrix.
     stride = max(run, n // rows * 17 // 18 | 1) if rows > 1 else run
     return Runs((n - rows * stride) // 2 + (stride - run) // 2, run, stride, rows)

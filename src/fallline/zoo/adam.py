@@ -2,23 +2,27 @@
 
 `betas[0]` is a number (then it is torch's algorithm), a sequence of candidates, or "auto" (the recommended bank).
 By keyword: bank="probe" (candidates on a sample, no second buffer) or "full"; selector, who chooses; scale, how loud
-the choice speaks; delay, on_nonfinite and chunk_bytes as in `Descent`.
+the choice speaks; write, how results are rounded into bfloat16 weights: "nearest", "stochastic" or "kahan";
+state_dtype, what memory and arithmetic have at least; delay, on_nonfinite and chunk_bytes as in `Descent`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..combines import Coupled, Decoupled
 from ..core.descent import Descent
 from ..core.part import Combine, Scale, Selector
 from ..core.rule import Rule
+from ..core.write import Write
 from ..filters import EMA
 from ..metrics import SecondMoment
 from ..steps import Constant
 from .choice import Betas, Choice, refuse, refuse_in_group, split_betas
+from .precision import precision
 
 Group = dict[str, Any]
 
@@ -53,12 +57,14 @@ class Adam(Descent):
         bank: str = "probe",
         selector: Selector | None = None,
         scale: Scale | None = None,
+        write: str | Write | None = None,
+        state_dtype: torch.dtype = torch.float32,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
         refuse(type(self).__name__, fused=fused, amsgrad=amsgrad)
-        self.choice = Choice(bank, selector, scale)
+        self.choice, self.precision = Choice(bank, selector, scale), precision(write, state_dtype)
         defaults = {"eps": eps, "weight_decay": weight_decay, "decoupled_weight_decay": decoupled_weight_decay}
         super().__init__(
             params,
@@ -82,7 +88,7 @@ class Adam(Descent):
         beta1, beta2 = group["betas"]
         remember = self.choice.filter(group["candidates"]) if group["candidates"] else EMA(beta1)
         decay: Combine = (Decoupled if group["decoupled_weight_decay"] else Coupled)(group["weight_decay"])
-        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), decay)
+        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), decay, **self.precision)
 
 
 class AdamW(Adam):
@@ -111,6 +117,8 @@ class AdamW(Adam):
         bank: str = "probe",
         selector: Selector | None = None,
         scale: Scale | None = None,
+        write: str | Write | None = None,
+        state_dtype: torch.dtype = torch.float32,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
@@ -129,6 +137,8 @@ class AdamW(Adam):
             bank=bank,
             selector=selector,
             scale=scale,
+            write=write,
+            state_dtype=state_dtype,
             delay=delay,
             on_nonfinite=on_nonfinite,
             chunk_bytes=chunk_bytes,

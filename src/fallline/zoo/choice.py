@@ -103,7 +103,7 @@ def _number(beta2: Any) -> float:
     return float(beta2)
 
 
-ENGINE = ("bank", "selector", "scale", "delay", "on_nonfinite", "chunk_bytes")
+ENGINE = ("bank", "selector", "scale", "write", "state_dtype", "delay", "on_nonfinite", "chunk_bytes")
 
 
 def refuse_in_group(name: str, group: dict[str, Any]) -> None:

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ..core.write import Write
 from ..filters import Undamped
 from ..selectors import Greedy
 from .adam import Adam
@@ -31,6 +33,8 @@ def gap_sgd(
     scope: str = "global",
     smoothing: float = 0.0,
     hysteresis: int = 1,
+    write: str | Write | None = None,
+    state_dtype: torch.dtype = torch.float32,
 ) -> SGD:
     """SGD with the best-paying of K heavy balls, unscaled: from .5 to .99 the effective learning rate jumps 50-fold.
 
@@ -40,7 +44,8 @@ def gap_sgd(
     ((0.5, 0.9, 0.99), 0)
     """
     selector = Greedy(scope=scope, power="asymptotic", smoothing=smoothing, hysteresis=hysteresis)
-    return SGD(params, lr, momenta, weight_decay=weight_decay, bank="full", selector=selector, scale=Undamped())
+    numbers: dict[str, Any] = {"weight_decay": weight_decay, "write": write, "state_dtype": state_dtype}
+    return SGD(params, lr, momenta, bank="full", selector=selector, scale=Undamped(), **numbers)
 
 
 def gap_adam(
@@ -53,6 +58,8 @@ def gap_adam(
     scope: str = "global",
     smoothing: float = 0.0,
     hysteresis: int = 1,
+    write: str | Write | None = None,
+    state_dtype: torch.dtype = torch.float32,
 ) -> Adam:
     """Adam(W) with the best-paying of K first moments.
 
@@ -62,5 +69,6 @@ def gap_adam(
     'parameter'
     """
     selector = Greedy(scope=scope, power="asymptotic", smoothing=smoothing, hysteresis=hysteresis)
-    decay = {"weight_decay": weight_decay, "decoupled_weight_decay": decoupled}
-    return Adam(params, lr, betas, bank="full", selector=selector, **decay)  # type: ignore[arg-type]
+    decay: dict[str, Any] = {"weight_decay": weight_decay, "decoupled_weight_decay": decoupled}
+    written: dict[str, Any] = {"write": write, "state_dtype": state_dtype}
+    return Adam(params, lr, betas, bank="full", selector=selector, **decay, **written)

@@ -2,23 +2,27 @@
 
 `betas[0]` is a number (then it is the published algorithm), a sequence of candidates, or "auto" (the recommended bank).
 By keyword: bank="probe" (candidates on a sample, no second buffer) or "full"; selector, who chooses;
-delay, on_nonfinite and chunk_bytes as in `Descent`.
+write, how results are rounded into bfloat16 weights: "nearest", "stochastic" or "kahan"; state_dtype, what memory and
+arithmetic have at least; delay, on_nonfinite and chunk_bytes as in `Descent`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..combines import Decoupled
 from ..core.descent import Descent
 from ..core.part import Selector
 from ..core.rule import Rule
+from ..core.write import Write
 from ..filters import QuasiHyperbolic
 from ..metrics import Sign
 from ..steps import Constant
 from .choice import Betas, Choice, refuse_in_group, split_betas
+from .precision import precision
 
 Group = dict[str, Any]
 
@@ -48,11 +52,13 @@ class Lion(Descent):
         foreach: bool | None = None,
         bank: str = "probe",
         selector: Selector | None = None,
+        write: str | Write | None = None,
+        state_dtype: torch.dtype = torch.float32,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
-        self.choice = Choice(bank, selector)
+        self.choice, self.precision = Choice(bank, selector), precision(write, state_dtype)
         super().__init__(
             params,
             lr=lr,
@@ -79,4 +85,4 @@ class Lion(Descent):
             )
         bank = [QuasiHyperbolic(beta2, b / beta2) for b in group["candidates"] or (beta1,)]
         remember = self.choice.filter(bank) if group["candidates"] else bank[0]
-        return Rule(remember, Sign(), Constant(), Decoupled(group["weight_decay"]))
+        return Rule(remember, Sign(), Constant(), Decoupled(group["weight_decay"]), **self.precision)

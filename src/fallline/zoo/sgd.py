@@ -2,23 +2,27 @@
 
 `momentum` is a number (then it is torch's algorithm), a sequence of candidates, or "auto" (the recommended bank).
 By keyword: bank="probe" (candidates on a sample, no second buffer) or "full"; selector, who chooses; scale, how loud
-the choice speaks; delay, on_nonfinite and chunk_bytes as in `Descent`.
+the choice speaks; write, how results are rounded into bfloat16 weights: "nearest", "stochastic" or "kahan";
+state_dtype, what memory and arithmetic have at least; delay, on_nonfinite and chunk_bytes as in `Descent`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..combines import Coupled
 from ..core.descent import Descent
 from ..core.part import Filter, Scale, Selector
 from ..core.rule import Rule
+from ..core.write import Write
 from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid
 from ..steps import Constant
 from .choice import Choice, Momentum, check_number, refuse, refuse_in_group, split
+from .precision import precision
 
 Group = dict[str, Any]
 
@@ -58,12 +62,14 @@ class SGD(Descent):
         bank: str = "probe",
         selector: Selector | None = None,
         scale: Scale | None = None,
+        write: str | Write | None = None,
+        state_dtype: torch.dtype = torch.float32,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
         refuse("SGD", fused=fused)
-        self.choice = Choice(bank, selector, scale)
+        self.choice, self.precision = Choice(bank, selector, scale), precision(write, state_dtype)
         shown, candidates = split(momentum, "momentum value")
         defaults = {"momentum": shown, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(
@@ -87,7 +93,7 @@ class SGD(Descent):
 
     def sentence(self, group: Group) -> Rule:
         """Heavy ball, Euclid, constant step, coupled decay."""
-        return Rule(self._filter(group), Euclid(), Constant(), Coupled(group["weight_decay"]))
+        return Rule(self._filter(group), Euclid(), Constant(), Coupled(group["weight_decay"]), **self.precision)
 
     def _filter(self, group: Group) -> Filter:
         mu, nesterov, dampening = group["momentum"], group["nesterov"], group["dampening"]

@@ -62,6 +62,8 @@ def load(page: str) -> Any:
 class Launch:
     """One program over one table of items, and the sums that it leaves for each tensor."""
 
+    numberless = False
+
     def __init__(self, page: str, program: Program, fields: Fields, items: Items) -> None:
         device = fields.device
         self.page, self.program, self.fields, self.items = page, program, fields, items
@@ -76,9 +78,9 @@ class Launch:
         single = len(self.starts) > len(items.given)
         self.sums = self.partial if single else self.partial.new_zeros(len(self.starts) - 1, len(program.sums))
 
-    def __call__(self, numbers: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
         """Walk; the sums of each tensor, [tensors, sums]."""
-        c, width = pack(numbers, self.fields.device)
+        c, width = pack(given, self.fields.device)
         self.walk(c, width, fit if isinstance(fit, Tensor) else self.always if fit else ~self.always)
         torch.autograd.graph.increment_version(self.written)
         return self.sums

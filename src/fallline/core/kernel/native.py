@@ -49,7 +49,8 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
     const double *c = numbers + row * width;
 {numbers}
 {totals}
-    for (int64_t k = 0; k < item[5]; k++)
+    for (int64_t k = 0; k < item[5]; k++) {{
+{ahead}
       for (int64_t at = 0; at < run; at += 4096) {{
         const int64_t n = run - at < 4096 ? run - at : 4096;
         const int64_t whole = item[1] + k * item[4] + at, sample = item[2] + k * run + at;
@@ -61,6 +62,7 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
         }}
 {gather}
       }}
+    }}
 {results}
   }}
 }}
@@ -99,6 +101,12 @@ def _pointer(column: int, dtype: torch.dtype, sampled: bool) -> str:
     return f"{kind} p{column} = ({TYPES[dtype]} *)base[{column}][row] + {'sample' if sampled else 'whole'};"
 
 
+def _ahead(column: int, dtype: torch.dtype) -> str:
+    """Scattered runs of a sample are asked for in time: the processor does not guess where the next one lies."""
+    lies = f"({TYPES[dtype]} *)base[{column}][row] + item[1] + (k + 6) * item[4]"
+    return f"if (k + 6 < item[5]) for (int64_t l = 0; l < run; l += 16) __builtin_prefetch({lies} + l);"
+
+
 def text(program: Program) -> str:
     """The program as a C function over a table of tensors."""
     numbers = {i: op for i, op in enumerate(program.ops) if op[0] == "number"}
@@ -110,6 +118,7 @@ def text(program: Program) -> str:
         real=REALS[program.dtype],
         numbers="\n".join(f"    const real x{i} = c[{slot}];" for i, slot in at.items()),
         totals="\n".join(f"    double t{k} = 0;" for k in sums),
+        ahead="\n".join(f"      {_ahead(i, c[1])}" for i, c in enumerate(program.columns) if not c[2]),
         pointers="\n".join(f"        {_pointer(i, c[1], c[2])}" for i, c in enumerate(program.columns)),
         partials="\n".join(f"        real s{k} = 0;" for k in sums),
         reduction=f" reduction(+:{','.join(f's{k}' for k in sums)})" if sums else "",
@@ -191,27 +200,56 @@ class Native:
     def bind(self, program: Program, fields: Fields, items: Items) -> Run | None:
         """The program over these tensors; None without a compiler, or on another device."""
         run = load(program) if fields.device.type == "cpu" else None
-        if run is None:
-            return None
-        base = (ctypes.c_void_p * len(program.columns))(*(fields.addresses[c[0]].data_ptr() for c in program.columns))
-        sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
-        written = [x for column, _ in program.stores for x in fields.columns[program.columns[column][0]]]
+        return Walk(run, program, fields, items) if run else None
 
-        def go(numbers: list[Number], fit: Fit) -> Tensor:
-            c, width = pack(numbers, fields.device)
-            table, result = items.table.data_ptr(), sums.data_ptr()
-            spread(items, lambda first, last: run(base, table, first, last, c.data_ptr(), width, result))
-            torch.autograd.graph.increment_version(written)
-            return sums
 
-        return go
+class Walk:
+    """A compiled program over the tensors of a chunk."""
+
+    numberless = False
+
+    def __init__(self, run: Callable[..., None], program: Program, fields: Fields, items: Items) -> None:
+        self.run, self.fields, self.items = run, fields, items
+        names = [name for name, *_ in program.columns]
+        self.base = (ctypes.c_void_p * len(names))(*(fields.addresses[name].data_ptr() for name in names))
+        self.whole = list(self.base)
+        self.sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
+        self.spare = spare(program)
+        self.moves = any(names[column] == "p" for column, _ in program.stores)
+
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+        """Walk over all items, each thread over a range of them; ctypes lets them run side by side."""
+        if not fit:
+            return self.sums.zero_()
+        numbers, width = pack(given, self.fields.device)
+        for column, slot, other in self.spare:  # what is multiplied by 0 need not be fetched
+            silent = width == 0 and float(numbers[3 * slot]) == 0.0
+            self.base[column] = self.whole[other if silent else column]
+        table, c, sums = self.items.table.data_ptr(), numbers.data_ptr(), self.sums.data_ptr()
+        spread(self.items, lambda first, last: self.run(self.base, table, first, last, c, width, sums))
+        if self.moves:  # autograd must notice; it does not see what goes through addresses
+            torch.autograd.graph.increment_version(self.fields.columns["p"])
+        return self.sums
+
+
+def spare(program: Program) -> list[tuple[int, int, int]]:
+    """Columns that are only read, and only to be multiplied by a number: (column, its slot, a column read anyway)."""
+    ops, written = program.ops, {column for column, _ in program.stores}
+    found = {}
+    for place, op in enumerate(ops):
+        users = [other for other in ops if other[0] not in ("load", "number") and place in other[1:]]
+        number = ops[users[0][2]] if len(users) == 1 and users[0][0] == "mul" else ("",)
+        if op[0] == "load" and op[1] not in written and number[0] == "number" and number[2] == "plain":
+            found[op[1]] = number[1]
+    kinds = {c[1:]: i for i, c in enumerate(program.columns) if i not in found}
+    return [(i, slot, kinds[kind]) for i, slot in found.items() if (kind := program.columns[i][1:]) in kinds]
 
 
 ALONE = 1 << 18  # coordinates below which a second thread costs more than it gives
 
 
 def spread(items: Items, work: Callable[[int, int], None]) -> None:
-    """Give every thread of torch's a range of the items; ctypes lets them run side by side."""
+    """Give every thread of torch's a range of the items."""
     threads = min(torch.get_num_threads(), items.size // ALONE)
     if threads < 2:
         return work(0, len(items.given))

@@ -11,7 +11,7 @@ from ..chunk import Chunk, Fit
 from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
-from .reading import Sight, write
+from .reading import Sight, columns, write
 from .symbol import Number, Program, Reader
 from .table import Items
 
@@ -21,7 +21,9 @@ ALIGNED = 16  # bytes at whose multiples a tensor must begin to be read in wide 
 class Run(Protocol):
     """A program that a backend made: numbers in, sums [items, sums] out."""
 
-    def __call__(self, numbers: list[Number], fit: Fit) -> Tensor:
+    numberless: bool  # True if it knows the numbers already
+
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
         """Walk over all items of the table; store nothing where `fit` is false."""
 
 
@@ -38,7 +40,7 @@ class Fields:
     def __init__(self, chunk: Chunk) -> None:
         self.device = chunk.owners[0].device
         self.columns = {"p": tensors_of(chunk.p), "g": tensors_of(chunk.p)}
-        for key in chunk.rule.layout.fields:
+        for key in chunk.layout.fields:
             self.columns[key] = tensors_of(chunk.entry(key))
         self.addresses = {name: self._table([x.data_ptr() for x in held]) for name, held in self.columns.items()}
         self.even = False  # whether all gradients begin at multiples of 16 bytes
@@ -54,59 +56,66 @@ class Fields:
         room = self._room() if room is None else room
         return room.copy_(torch.tensor(addresses, device="cpu")).to(self.device, non_blocking=True)
 
-    def gather(self, gradients: list[Tensor]) -> None:
-        """Look up where this step's gradients lie; a table on a device is made anew only when one of them moved."""
+    def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:
+        """This step's gradients; the table changes only when one of them moved."""
         self.columns["g"] = gradients
-        found = [g.data_ptr() for g in gradients]
-        if found == self._last:
+        if addresses == self._last:
             return
-        self.even = all(address % ALIGNED == 0 for address in found)
-        self._last = found
+        self.even = all(address % ALIGNED == 0 for address in addresses)
+        self._last = addresses
         if self.device.type == "cpu":
-            self.addresses["g"].copy_(self._table(found))  # where C looks it up
+            self.addresses["g"].copy_(self._table(addresses))  # where C looks it up
         elif capturing(self.device):
-            self._capture(found)
+            self._capture(addresses)
         else:
-            self.addresses["g"] = self._table(found)
+            self.addresses["g"] = self._table(addresses)
             self._spare = self._spare or [self._room()]
 
-    def _capture(self, found: list[int]) -> None:
+    def _capture(self, addresses: list[int]) -> None:
         """A CUDA graph fills a table of its own in every replay, from memory that nobody writes to again."""
         self._captured.append(self._spare.pop() if self._spare else self._room())
-        self.addresses["g"], self._last = self._table(found, self._captured[-1]), []
+        self.addresses["g"], self._last = self._table(addresses, self._captured[-1]), []
 
 
 class Pass:
     """One reading of a chunk's rule over all its coordinates, or over its sample."""
 
     def __init__(self, chunk: Chunk, reading: str, fields: Fields, items: Items, backends: list[Backend]) -> None:
-        self.chunk, self.reading, self.items, self.layout = chunk, reading, items, chunk.rule.layout
-        program, self.places = write(chunk.rule, reading, chunk.owners[0].dtype, bool(chunk.group["maximize"]))
+        self.chunk, self.reading, self.items, self.layout = chunk, reading, items, chunk.layout
+        dtype = chunk.p.dtype
+        self.columns, self.dtype = columns(chunk.rule, dtype), chunk.rule.computes_in(dtype)
+        program, self.places = write(chunk.rule, reading, dtype, bool(chunk.group["maximize"]))
         bound = (backend.bind(program, fields, items) for backend in backends)
         self.run = next((run for run in bound if run is not None), None)
 
-    def sums(self, fit: Fit, counts: tuple[Tensor, Tensor]) -> Tensor:
-        """Perform the reading; the sums of each tensor, [tensors, sums]."""
-        assert self.run is not None
-        tape = Reader(counts)
-        self.sight(tape).perform(self.reading)
-        numbers = [tape.numbers[place] for place in self.places]
-        return self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
-
     def __call__(self, fit: Fit, counts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Perform the reading; what the rule makes of the sums, by slot."""
-        sums = self.sums(fit, counts)
-        return self.sight(Reader(counts, sums)).answer() if sums.shape[1] else {}
+        """Perform the reading; what the rule measured, by slot."""
+
+        def run(numbers: list[Number]) -> Tensor:
+            assert self.run is not None
+            return self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
+
+        if self.run is not None and self.run.numberless:
+            run([])
+            return {}
+        tape = Reader(self.columns, self.dtype, counts, self.places, run)
+        told = self.sight(tape).perform(self.reading)
+        sums = tape.finish()
+        return self.sight(Reader(self.columns, self.dtype, counts, [], run, sums)).answer() if tape.early else told
 
     def sight(self, tape: Reader) -> Sight:
         """What the rule sees with this tape."""
-        chunk, lr = self.chunk, self.chunk.lr
+        chunk = self.chunk
         numbers = {key: chunk.entry(key) for key in self.layout.numbers}
-        if isinstance(lr, Tensor) and lr.device == chunk.clock.device:
-            rate = lr.double()
-        else:
-            rate = torch.full_like(chunk.t, float(lr))  # filled in on the device: a copy to it would wait
-        return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, rate, bool(chunk.group["maximize"]))
+        maximize = bool(chunk.group["maximize"])
+        return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, chunk.rate(), maximize)
+
+
+def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:
+    """The passes of a step: one where nothing is to be decided before the parameters move, else two."""
+    if chunk.rule.scouts:
+        return ("scout", "walk")
+    return ("whole",) if late or not chunk.measures else ("first", "second")
 
 
 class Printed:
@@ -115,29 +124,26 @@ class Printed:
     def __init__(self, chunk: Chunk, late: bool, everything: Items, sample: Items, backends: list[Backend]) -> None:
         self.chunk, self.fields = chunk, Fields(chunk)
         self.counts = (everything.counts(len(chunk.owners)), sample.counts(len(chunk.owners)))
-        measures, scouts = any(part.measures for part in chunk.rule.choosers.values()), chunk.rule.scouts
-        late = late or not measures
-        self.head = "scout" if scouts else "whole" if late else "first"
-        self.tail = "walk" if scouts else "second"
-        wanted = {"look", self.head, *((self.tail,) if scouts or not late else ())}
+        self.head, *tail = readings(chunk, late)
+        self.tail = tail[0] if tail else self.head
         self.passes = {
             reading: Pass(chunk, reading, self.fields, sample if reading == "scout" else everything, backends)
-            for reading in wanted
+            for reading in ("look", self.head, *tail)
         }
         self.complete = all(made.run is not None for made in self.passes.values())
 
-    def gather(self) -> None:
+    def gather(self, addresses: list[int]) -> None:
         """Where this step's gradients lie."""
-        self.fields.gather(self.chunk.gradients())
+        self.fields.gather(self.chunk.gradients, addresses)
 
     def soundness(self) -> Tensor:
         """Sum of 0 g."""
-        return self.passes["look"].sums(True, self.counts)[:, 0]
+        return self.passes["look"](True, self.counts)["look"]
 
     def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
         """One pass, or after a scout's pass over the sample one over everything."""
         with kept_unless(fit, self.chunk.numbers):
-            self.chunk.clock.add_(1)
+            self.chunk.tick()
             told = self.passes[self.head](fit, self.counts)
             if apply and self.head == "scout":
                 self.passes[self.tail](fit, self.counts)

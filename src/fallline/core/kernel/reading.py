@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field, total
-from ..memory import Memory, state_dtype
+from ..memory import Memory
 from ..rule import SIZE, Rule
 from .symbol import Program, Reader, Writer
 
@@ -24,13 +25,13 @@ from .symbol import Program, Reader, Writer
 class Sight:
     """What a rule sees in one pass: fields from a tape, numbers as they are.
 
-    numbers: the state entries that are not fields, by their flat keys; fields: the keys of those that are.
+    fields: the flat keys of the state's fields; decided: its other entries.
     """
 
     rule: Rule
     tape: Writer | Reader
-    fields: tuple[str, ...]
-    numbers: dict[str, Field]
+    fields: Iterable[str]
+    decided: dict[str, Field]
     t: Tensor
     lr: Tensor
     maximize: bool
@@ -38,7 +39,7 @@ class Sight:
     @cached_property
     def mem(self) -> dict[str, Memory]:
         """What every part remembers."""
-        entries: dict[str, Any] = {key: self.tape.load(key) for key in self.fields} | self.numbers
+        entries: dict[str, Any] = {key: self.tape.load(key) for key in self.fields} | self.decided
         slots: dict[str, dict[str, Any]] = {slot: {} for slot in self.rule.parts}
         for key, x in entries.items():
             slot, _, name = key.partition(".")
@@ -56,7 +57,7 @@ class Sight:
         if reading == "look":
             return {"look": total(g.mul(0.0))}
         rule, mem, p = self.rule, self.mem, self.load("p")
-        g = rule.combine.gradient(g.neg() if self.maximize else g, p, mem["combine"], self.t)
+        g = rule.gradient(g.neg() if self.maximize else g, p, mem, self.t)
         told: dict[str, Tensor] = {}
         if reading in ("scout", "first", "whole"):
             rule.remember(g, mem, self.t)
@@ -70,24 +71,51 @@ class Sight:
     def answer(self) -> dict[str, Tensor]:
         """What is measured, once the tape knows the sums."""
         rule, mem = self.rule, self.mem
-        g = rule.combine.gradient(self.load("g"), self.load("p"), mem["combine"], self.t)
+        g = rule.gradient(self.load("g"), self.load("p"), mem, self.t)
         return rule.measure(g, mem, self.t)
+
+
+def columns(rule: Rule, dtype: torch.dtype) -> dict[str, tuple[torch.dtype, bool]]:
+    """All that a pass may read or write for weights of this dtype: (dtype, whether it is like the sample)."""
+    return {"p": (dtype, False), "g": (dtype, False)} | rule.layout(dtype).fields
 
 
 @lru_cache(maxsize=1024)
 def write(rule: Rule, reading: str, dtype: torch.dtype, maximize: bool) -> tuple[Program, list[int]]:
-    """The program of a reading for weights of this dtype, and which numbers fill its slots.
+    """The program of a reading for weights of this dtype, and which numbers fill its slots."""
+    found = columns(rule, dtype)
+    kept = {name for name, (_, sampled) in found.items() if not sampled} if reading == "scout" else set()
+    slots, places = _shared(rule, reading, dtype)
+    tape = Writer(found, rule.computes_in(dtype), kept, slots)
+    draw(rule, tape, dtype, maximize, *AGES[0]).perform(reading)
+    return tape.program(), places
 
-    The age, the learning rate and all decisions are drawn at random, so that equal numbers mean equal formulas.
+
+AGES = ((3.0, 0.37), (1.0, 0.61), (7.0, 0.53))  # steps and learning rates of stand-ins
+
+
+def draw(rule: Rule, tape: Writer | Reader, dtype: torch.dtype, maximize: bool, t: float, lr: float) -> Sight:
+    """A sight of a step that never was: its decisions are drawn at random."""
+    source = torch.Generator().manual_seed(int(t))
+    plan, state = rule.layout(dtype), rule.state(torch.empty(SIZE, dtype=dtype))
+    drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
+    return Sight(rule, tape, plan.fields, drawn, *torch.tensor([t, lr], dtype=torch.float64).unbind(), maximize)
+
+
+def numbers(rule: Rule, reading: str, dtype: torch.dtype, t: float, lr: float) -> list[float]:
+    """The numbers of a step that never was, in the order of reading."""
+    nothing = torch.zeros(1, dtype=torch.float64)
+    tape = Reader(columns(rule, dtype), rule.computes_in(dtype), (nothing, nothing), [1 << 30], lambda _: nothing)
+    draw(rule, tape, dtype, False, t, lr).perform(reading)
+    return [float(x) for x in tape.numbers]  # type: ignore[arg-type]
+
+
+def _shared(rule: Rule, reading: str, dtype: torch.dtype) -> tuple[list[int], list[int]]:
+    """A slot for each number in the order of reading, and for each slot the first number that fills it.
+
+    Numbers share a slot if they are equal at several ages, learning rates and decisions: then by formula, not by chance.
     """
-    plan, wide = rule.layout, state_dtype(dtype)
-    columns = {"p": (dtype, False), "g": (dtype, False)}
-    columns |= {key: (wide, key in plan.sampled) for key in plan.fields}
-    kept = set(columns) - plan.sampled if reading == "scout" else set()
-    tape = Writer(columns, wide, kept)
-    source = torch.Generator().manual_seed(0)
-    state = rule.state(torch.empty(SIZE, dtype=dtype))
-    numbers = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
-    t, lr = torch.rand(2, generator=source, dtype=torch.float64).add(2).unbind()
-    Sight(rule, tape, plan.fields, numbers, t, lr, maximize).perform(reading)
-    return tape.program(), tape.places()
+    found: dict[tuple[float, ...], int] = {}
+    told = zip(*(numbers(rule, reading, dtype, *age) for age in AGES), strict=True)
+    slots = [found.setdefault(values, len(found)) for values in told]
+    return slots, [slots.index(slot) for slot in range(len(found))]

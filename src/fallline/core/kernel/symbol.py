@@ -42,6 +42,9 @@ class Program:
 class Tape(Protocol):
     """Who listens while a rule runs on symbols."""
 
+    columns: dict[str, tuple[torch.dtype, bool]]  # (dtype, whether it is like the sample)
+    dtype: torch.dtype  # of the arithmetic
+
     def op(self, name: str, *operands: Any) -> int:
         """An operation on one coordinate; gives its name."""
 
@@ -113,8 +116,14 @@ class Symbol(Elsewhere):
     def square(self) -> Symbol:
         return self._say("mul", self)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.tape.dtype if self.column is None else self.tape.columns[self.column][0]
+
     def to(self, dtype: torch.dtype) -> Symbol:
-        return Symbol(self.tape, self.tape.op("cast", self.ref, dtype), None, self.sampled)
+        """The arithmetic has the widest dtype anyway: only a narrower one changes something."""
+        ref = self.ref if dtype is self.tape.dtype else self.tape.op("cast", self.ref, dtype)
+        return Symbol(self.tape, ref, None, self.sampled)
 
     def lerp(self, end: Symbol, weight: Any) -> Symbol:
         parts = (self.ref, end.ref, self._ref(weight), self._ref(weight, "complement"))
@@ -130,7 +139,7 @@ class Symbol(Elsewhere):
         return self._become(self * other)
 
     def copy_(self, other: Symbol) -> Symbol:
-        return self._become(other)
+        return self._become(other.to(self.dtype))
 
     def sample(self, pick: Callable[[Tensor], Tensor]) -> Symbol:
         return Symbol(self.tape, self.ref, None, True)
@@ -145,17 +154,19 @@ class Symbol(Elsewhere):
 class Writer:
     """Writes the program. Equal operations are written once.
 
-    Two numbers are taken for the same one if they have the same value. So whoever lets a rule run here gives it an age,
-    a learning rate and decisions that no formula makes equal by chance.
+    slots: of each number in the order of reading; two numbers that are always the same share one. kept: columns that
+    are read only, whatever the rule does to them.
     """
 
-    def __init__(self, columns: dict[str, tuple[torch.dtype, bool]], dtype: torch.dtype, kept: set[str]) -> None:
+    def __init__(
+        self, columns: dict[str, tuple[torch.dtype, bool]], dtype: torch.dtype, kept: set[str], slots: list[int]
+    ) -> None:
         self.columns, self.dtype, self.kept = columns, dtype, kept
+        self.slots = iter(slots)
+        self.numbers = len(set(slots))
         self.ops: dict[Op, int] = {}
         self.stores: dict[str, int] = {}
         self.sums: list[int] = []
-        self.values: dict[Any, int] = {}
-        self.slots: list[int] = []  # of each number in the order of reading
 
     def op(self, name: str, *operands: Any) -> int:
         return self.ops.setdefault((name, *operands), len(self.ops))
@@ -165,10 +176,7 @@ class Writer:
         return Symbol(self, self.op("load", column), column)
 
     def number(self, x: Number, form: str = "plain") -> int:
-        value = tuple(map(float, x)) if isinstance(x, Bundle) else float(x)
-        slot = self.values.setdefault(value, len(self.values))
-        self.slots.append(slot)
-        return self.op("number", slot, form)
+        return self.op("number", next(self.slots), form)
 
     def store(self, column: str, ref: int) -> None:
         if column not in self.kept:
@@ -180,10 +188,6 @@ class Writer:
 
     def count(self, sampled: bool) -> Tensor:
         return torch.ones(1, dtype=torch.float64)
-
-    def places(self) -> list[int]:
-        """Which of the numbers in the order of reading fill the program's slots."""
-        return [self.slots.index(slot) for slot in range(len(self.values))]
 
     def program(self) -> Program:
         """What was said, without what nobody needs."""
@@ -197,18 +201,39 @@ class Writer:
             ops=tuple(_renamed(ops[ref], name, place) for ref in needed),
             stores=tuple((place[column], name[ref]) for column, ref in self.stores.items()),
             sums=tuple(name[ref] for ref in self.sums),
-            numbers=len(self.values),
+            numbers=self.numbers,
             dtype=self.dtype,
         )
 
 
 class Reader:
-    """Collects the numbers of one step. Before the kernel ran its sums are zeros, afterwards the answers."""
+    """Collects the numbers of one step, and runs the kernel as soon as it knows all that the program needs.
 
-    def __init__(self, counts: tuple[Tensor, Tensor], sums: Tensor | None = None) -> None:
-        self.counts, self.sums = counts, sums
+    places: which of the numbers in the order of reading fill the program's slots. A rule that asks for a sum before it
+    has told its last number (measure and apply in one pass) gets zeros; whoever reads it asks again afterwards.
+    """
+
+    def __init__(
+        self,
+        columns: dict[str, tuple[torch.dtype, bool]],
+        dtype: torch.dtype,
+        counts: tuple[Tensor, Tensor],
+        places: list[int],
+        run: Callable[[list[Number]], Tensor],
+        sums: Tensor | None = None,
+    ) -> None:
+        self.columns, self.dtype, self.counts = columns, dtype, counts
+        self.places, self.run, self.sums = places, run, sums
+        self.last = max(places, default=-1)
         self.numbers: list[Number] = []
         self.asked = 0
+        self.early = False
+
+    def finish(self) -> Tensor:
+        """The sums, [tensors, sums]."""
+        if self.sums is None:
+            self.sums = self.run([self.numbers[place] for place in self.places])
+        return self.sums
 
     def op(self, name: str, *operands: Any) -> int:
         return 0
@@ -225,10 +250,11 @@ class Reader:
         pass
 
     def total(self, ref: int) -> Tensor:
-        if self.sums is None:
+        if self.sums is None and len(self.numbers) <= self.last:
+            self.early = True
             return torch.zeros_like(self.counts[0])
         self.asked += 1
-        return self.sums[:, self.asked - 1]
+        return self.finish()[:, self.asked - 1]
 
     def count(self, sampled: bool) -> Tensor:
         return self.counts[sampled]

@@ -1,0 +1,179 @@
+"""torch's own fused kernels, for programs that say the same as they do.
+
+A program is written out as a formula, # for its numbers; where FORMULAS has it, torch's kernel is called, with
+arguments that make its numbers these. A momentum that moves enters so: Adam's kernel divides m by 1 - beta^n where the
+program multiplies with c, so the kernel's learning rate is lr c (1 - beta^n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..chunk import Chunk, Fit
+from .printed import Fields, Run
+from .reading import numbers, write
+from .symbol import Number, Program
+from .table import Items
+
+SAID = {"add": "({} + {})", "mul": "({} * {})", "lerp": "lerp({}, {}, {})", "neg": "-{}", "reciprocal": "1/{}"}
+NAMES = {"filter.m": "m", "filter.b": "m", "metric.v": "v"}
+GRADIENTS = ("g", "-g", "(g + (p * #))", "(-g + (p * #))")
+
+Values = list[Any]  # numbers, or 0-d tensors
+
+
+class Found(NamedTuple):
+    """A formula, and the slots and forms of its numbers in the order in which it names them."""
+
+    text: str
+    numbers: tuple[tuple[int, str], ...] = ()
+
+
+def formula(program: Program, ref: int, gradient: int = -1) -> Found:
+    """An operation written out, the operation `gradient` as G."""
+    name, *operands = program.ops[ref]
+    if ref == gradient:
+        return Found("G")
+    if name == "number":
+        return Found("#", ((operands[0], operands[1]),))
+    if name == "load":
+        column = program.columns[operands[0]][0]
+        return Found(NAMES.get(column, column))
+    parts = [formula(program, x, gradient) for x in (operands[:3] if name == "lerp" else operands)]
+    told = SAID.get(name, name + "({})").format(*(part.text for part in parts))
+    return Found(told, tuple(number for part in parts for number in part.numbers))
+
+
+def adam(shrink: Any, fresh1: Any, c: Any, fresh2: Any, c2: Any, eps: Any, size: Any, t: Any) -> dict[str, Any]:
+    """Adam's arguments from p <- shrink p + size (c m) / (sqrt(c2 v) + eps)."""
+    lr = round(-size * c * (1 - (1 - fresh1) ** t), 15)
+    decay = round((1 - shrink) / lr, 12) if lr else 0.0
+    return {"lr": lr, "beta1": 1 - fresh1, "beta2": 1 - fresh2, "eps": eps, "weight_decay": decay}
+
+
+def sgd(mu: Any, share: Any, size: Any, nesterov: bool = False) -> dict[str, Any]:
+    """SGD's arguments from m <- mu m + share g, p <- p + size m (Nesterov: size (g + mu m))."""
+    return {"lr": -size, "momentum": mu, "dampening": 1 - share, "nesterov": nesterov}
+
+
+NEARLY_0 = 1e-300  # torch's SGD leaves the average alone where its momentum is exactly 0
+MEAN = "lerp(m, G, #)"
+STEP = f"((({MEAN} * #) * 1/(sqrt((lerp(v, (G * G), #) * #)) + #)) * #)"
+FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
+    f"((p * #) + {STEP})": adam,
+    f"(p + {STEP})": lambda *x, t: adam(1.0, *x, t),
+    "(p + (((m * #) + G) * #))": lambda mu, size, t: sgd(mu, 1.0, size),
+    "(p + (((m * #) + (G * #)) * #))": lambda mu, share, size, t: sgd(mu, share, size),
+    "(p + ((G + (((m * #) + G) * #)) * #))": lambda mu, _, size, t: sgd(mu, 1.0, size, nesterov=True),
+    f"(p + (({MEAN} * #) * #))": lambda fresh, c, size, t: sgd(max(1 - fresh, NEARLY_0), fresh, size * c),
+    "(p + (G * #))": lambda size, t: sgd(0.0, 1.0, size),
+}
+
+
+class Match(NamedTuple):
+    """What torch's kernel is told: how to find its arguments, and the sign and decay of the gradient."""
+
+    arguments: Callable[..., dict[str, Any]]
+    numbers: tuple[tuple[int, str], ...]
+    maximize: bool
+    decay: tuple[tuple[int, str], ...]
+
+    def told(self, slots: list[float], t: float) -> dict[str, Any]:
+        """The kernel's arguments from the program's numbers at age t."""
+        found = [FORMS[form](slots[slot]) for slot, form in self.numbers]
+        told = {"weight_decay": 0.0, **self.arguments(*found, t=t), "maximize": self.maximize}
+        return told | {"weight_decay": slots[slot] for slot, _ in self.decay}
+
+
+def recognise(program: Program) -> Match | None:
+    """The kernel of torch's that does the same, if there is one."""
+    stored = {program.columns[column][0]: ref for column, ref in program.stores}
+    same = {dtype for _, dtype, _ in program.columns} == {program.dtype}
+    if "p" not in stored or program.sums or not same:
+        return None
+    said = [formula(program, ref) for ref in range(len(program.ops))]
+    gradients = [ref for ref, found in enumerate(said) if found.text in GRADIENTS]
+    if not gradients:
+        return None
+    gradient = max(gradients, key=lambda ref: len(said[ref].text))
+    found = formula(program, stored["p"], gradient)
+    arguments = FORMULAS.get(found.text)
+    if arguments is None:
+        return None
+    return Match(arguments, found.numbers, said[gradient].text.find("-") >= 0, said[gradient].numbers)
+
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda x: x,
+    "inverse": lambda x: 1 / x,
+    "complement": lambda x: 1 - x,
+}
+
+
+class Fused:
+    """torch._fused_adamw_ and its sisters, called with lists that were made once."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+
+    def bind(self, program: Program, fields: Fields, items: Items) -> Run | None:
+        """torch's kernel over these tensors; None where the program is another one, or its numbers are far away."""
+        if any(part.scope != "global" for part in self.chunk.rule.choosers.values()):
+            return None  # every tensor has numbers of its own
+        match = recognise(program)
+        fixed = match and self._fixed(match)
+        if match is None or (fields.device.type != "cpu" and fixed is None):
+            return None
+        return Call(self.chunk, match, fixed, fields, torch.zeros(len(items.given), 0, device=fields.device))
+
+    def _fixed(self, match: Match) -> dict[str, Any] | None:
+        """The arguments for lr = 1, if nothing but the learning rate moves in them."""
+        rule = self.chunk.rule
+        dtype = self.chunk.p.dtype
+        if self.chunk.layout.numbers:
+            return None
+        reading = "walk" if rule.scouts else "whole"
+        _, places = write(rule, reading, dtype, match.maximize)
+        told = [numbers(rule, reading, dtype, t, 1.0) for t in (1.0, 5.0)]
+        first, later = (match.told([x[place] for place in places], t) for x, t in zip(told, (1.0, 5.0), strict=True))
+        return first if first == later else None
+
+
+class Call:
+    """One of torch's fused kernels over the tensors of a chunk."""
+
+    def __init__(
+        self, chunk: Chunk, match: Match, fixed: dict[str, Any] | None, fields: Fields, nothing: Tensor
+    ) -> None:
+        self.chunk, self.match, self.fixed, self.nothing = chunk, match, fixed, nothing
+        self.numberless = fixed is not None
+        self.columns = columns = fields.columns
+        means: list[Tensor] = columns.get("filter.m") or columns.get("filter.b") or []
+        self.state: tuple[Any, ...] = (means,)
+        self.kernel, self.extra = torch._fused_sgd_, {"is_first_step": False}
+        if "metric.v" in columns:
+            self.kernel = torch._fused_adam_ if match.decay else torch._fused_adamw_
+            self.state = (means, columns["metric.v"], [], [chunk.clock] * len(means))
+            self.extra = {"amsgrad": False}
+
+    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+        """Move the parameters, where `fit` is not false."""
+        if self.fixed is not None:
+            lr = self.chunk.lr
+            told = self.fixed | {"lr": self.fixed["lr"] * (lr if self.far else float(lr))}
+        else:
+            told = self.match.told([float(x) for x in given], float(self.chunk.clock))  # type: ignore[arg-type]
+        gate = fit.logical_not().float() if isinstance(fit, Tensor) else None
+        columns = self.columns
+        self.kernel(columns["p"], columns["g"], *self.state, **self.extra, **told, grad_scale=None, found_inf=gate)
+        torch.autograd.graph.increment_version(columns["p"])
+        return self.nothing
+
+    @property
+    def far(self) -> bool:
+        """Whether the learning rate lives on an accelerator, where nobody may ask for it."""
+        return isinstance(self.chunk.lr, Tensor) and self.chunk.lr.device.type != "cpu"
