@@ -1,5 +1,6 @@
 # Fallline's commands. `make race` and `make test` need only Python >= 3.10, pip and make: both make the
 # environment they need in .venv, in either order. Another Python: make PYTHON=/path/to/python3.12 test
+# Part of the speed table: make speed SPEED="--lists resnet50 --rows 'adamw-auto*'"; the rest: make speed SPEED=--help
 
 PYTHON ?= python3
 WORKLOADS ?= digits chars
@@ -17,7 +18,7 @@ TRITON := triton==3.9.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow triton table clean distclean
+.PHONY: help race test check format slow triton table speed clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter 
 table: $(VENV)/.race  ## write the results table of README.md anew
 	$(PY) -m benchmarks.table
 
+speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
+	$(PY) -m benchmarks.speed $(SPEED)
+
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
@@ -75,6 +79,12 @@ $(VENV)/.race: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what a race needs (the first time this downloads PyTorch)"
 	@$(INSTALL) ".[race]"
 	@touch $@
+
+# Where a peer cannot be installed, the page says so, and the others are timed all the same.
+$(VENV)/.bench: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Fallline and the libraries that it is compared with (the first time this downloads PyTorch)"
+	@$(INSTALL) ".[bench]" || { echo "Not all of them can be installed here; going on without." >&2; $(INSTALL) ".[race]"; }
+	@touch $(VENV)/.race $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"

@@ -259,8 +259,8 @@ def test_what_would_be_ignored_is_refused(kind: Any) -> None:
 def test_a_groups_flags_are_refused_too(kind: Any) -> None:
     with pytest.raises(ValueError, match="does not support amsgrad"):
         kind([{"params": weights(), "amsgrad": True}])
-    with pytest.raises(RuntimeError, match="no fused kernel yet"):
-        kind([{"params": weights(), "fused": True}])
+    with pytest.raises(RuntimeError, match="cannot be `True` together"):
+        kind([{"params": weights(), "fused": True, "foreach": True}])
     kind([{"params": weights(), "amsgrad": False, "fused": None}])
 
 
@@ -272,9 +272,9 @@ def test_misspelt_or_missing_keyword(kind: Any, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
-def test_fused_is_refused_not_ignored(kind: Any) -> None:
-    with pytest.raises(RuntimeError, match=f"{kind.__name__} has no fused kernel yet"):
-        kind(weights(), fused=True)
+def test_fused_and_foreach_exclude_each_other(kind: Any) -> None:
+    with pytest.raises(RuntimeError, match="`fused` and `foreach` cannot be `True` together"):
+        kind(weights(), fused=True, foreach=True)
     kind(weights(), fused=False)
 
 

@@ -144,7 +144,7 @@ def chunk_of(rule: Rule, dtype: torch.dtype, maximize: bool = False) -> Chunk:
     for p in params:
         p.grad = torch.randn(p.shape, generator=source).to(DEVICE, dtype)
     state = {p: memory(rule, p.detach(), source) for p in params}
-    group = {"params": params, "lr": 0.01, "maximize": maximize, "foreach": None}
+    group = {"params": params, "lr": 0.01, "maximize": maximize, "foreach": None, "fused": None}
     (chunk,) = make_plan([group], [rule], state, WHOLE, members=lambda group: group["params"]).chunks
     chunk.gradients = [p.grad for p in params]  # type: ignore
     return chunk
@@ -303,7 +303,8 @@ SHAPES = ((5, 4), (4,), (2, 3, 2), (), (60, 50), (2500,))
 
 @runs
 @pytest.mark.parametrize("name", [*FEWER, "late-full", "each-full", "span", "nesterov"])
-def test_a_run_is_the_readable_one(name: str) -> None:
+def test_a_run_is_the_readable_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fallline.core.kernel.backends", lambda chunk: [Triton()])
     opts = [OPTIMIZERS[name]([Parameter(p.to(DEVICE)) for p in weights(SHAPES, torch.float64)]) for _ in range(2)]
     for group in opts[1].param_groups:
         group["foreach"] = True

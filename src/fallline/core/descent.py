@@ -11,7 +11,7 @@ from torch._compile import _disable_dynamo
 
 from .checkpoint import FORMAT, carry, compare, form, forms, restore
 from .echo import Echo, capturing
-from .guard import Guard, check_lr, check_write
+from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
 from .plan import WHOLE, Plan, make_plan, survey, trainable
 from .report import check_owner, report, sentence, show_choices, show_first
@@ -34,8 +34,8 @@ class Descent(torch.optim.Optimizer):
     rule: a `Rule`, or nothing in a subclass that builds it from a group's numbers in `sentence(group)`.
     lr: learning rate, a number or a 1-element tensor; its unit is that of the rule's step.
     defaults: further numbers that every group has and may override.
-    maximize: climb instead. foreach=False: one tensor at a time (None and True: bundles of tensors, bit for bit the
-    same).
+    maximize: climb instead. foreach: False for one tensor at a time, True for bundles of them, bit for bit the same.
+    fused: None for a kernel where there is one (equal to rounding), True to demand it, False to go without.
     delay: 0, decisions act in the step that measured them (the paper's order); 1, in the next one, in one pass over
     memory.
     on_nonfinite: "skip" (nothing moves, counted, told once, the tenth in a row raises), "raise", or "ignore".
@@ -65,6 +65,7 @@ class Descent(torch.optim.Optimizer):
         defaults: Group | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
+        fused: bool | None = None,
         delay: int = 0,
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
@@ -77,7 +78,9 @@ class Descent(torch.optim.Optimizer):
         self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
         self._said, self._captured = [], []
         check_lr(lr)
-        common = {"lr": lr, "maximize": maximize, "foreach": foreach, "skipped": 0, "skipped_in_a_row": 0}
+        check_route(foreach, fused)
+        routes = {"foreach": foreach, "fused": fused}
+        common = {"lr": lr, "maximize": maximize, **routes, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
         check_write(self.param_groups, self._rules())
 
@@ -163,6 +166,7 @@ class Descent(torch.optim.Optimizer):
         group = self.param_groups[-1]
         try:
             check_lr(group["lr"])
+            check_route(group["foreach"], group["fused"])
             rule = self.sentence(group)
             forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)

@@ -151,6 +151,12 @@ def check_lr(lr: Any) -> None:
         raise ValueError(f"Invalid learning rate: {lr}")
 
 
+def check_route(foreach: bool | None, fused: bool | None) -> None:
+    """Raise where two routes are demanded at once."""
+    if foreach and fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
 def check_write(groups: list[dict[str, Any]], rules: list[Rule]) -> None:
     """Raise where a way to round was asked for, and no weight is rounded."""
     asked = [(rule, p) for group, rule in zip(groups, rules, strict=True) for p in group["params"] if _asks(rule)]

@@ -82,7 +82,7 @@ def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
     gradients: list[Any] = [p.grad for p in params]
     alike = list(map(dense, params, gradients))
-    places = [hash(group["foreach"]) for group in groups]
+    places = [hash((group["foreach"], group["fused"])) for group in groups]
     places += [len(group["params"]) for group in groups]
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     held: list[Any] = [x for p in params for x in state[p].values()]

@@ -32,7 +32,7 @@ class Adam(Descent):
 
         m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2,    theta <- theta - lr mhat / (sqrt(vhat) + eps)
 
-    Weight decay is coupled (part of g) unless decoupled_weight_decay. amsgrad and fused are refused, not ignored.
+    Weight decay is coupled (part of g) unless decoupled_weight_decay. amsgrad is refused, not ignored.
     Reference: Kingma & Ba, arXiv 1412.6980; torch.optim.Adam; Lee & Lee, arXiv 2512.06370 for the choice.
 
     >>> import torch
@@ -63,7 +63,7 @@ class Adam(Descent):
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
-        refuse(type(self).__name__, fused=fused, amsgrad=amsgrad)
+        refuse(type(self).__name__, amsgrad)
         self.choice, self.precision = Choice(bank, selector, scale), precision(write, state_dtype)
         defaults = {"eps": eps, "weight_decay": weight_decay, "decoupled_weight_decay": decoupled_weight_decay}
         super().__init__(
@@ -72,6 +72,7 @@ class Adam(Descent):
             defaults=split_betas({"betas": betas}) | defaults,
             maximize=maximize,
             foreach=foreach,
+            fused=fused,
             delay=delay,
             on_nonfinite=on_nonfinite,
             chunk_bytes=chunk_bytes,

@@ -112,12 +112,10 @@ def refuse_in_group(name: str, group: dict[str, Any]) -> None:
         raise ValueError(
             f"{', '.join(found)}: these belong to the whole optimizer; pass them to {name}(...), not in a group."
         )
-    refuse(name, group.get("fused"), group.get("amsgrad", False))
+    refuse(name, group.get("amsgrad", False))
 
 
-def refuse(name: str, fused: bool | None = None, amsgrad: bool = False) -> None:
+def refuse(name: str, amsgrad: bool = False) -> None:
     """Flags of torch that are not there yet are errors: a flag that does nothing is worse."""
-    if fused:
-        raise RuntimeError(f"{name} has no fused kernel yet; pass fused=None (foreach is on by default).")
     if amsgrad:
         raise ValueError(f"{name} does not support amsgrad; use torch.optim.{name}(amsgrad=True).")

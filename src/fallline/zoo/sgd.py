@@ -21,7 +21,7 @@ from ..core.write import Write
 from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid
 from ..steps import Constant
-from .choice import Choice, Momentum, check_number, refuse, refuse_in_group, split
+from .choice import Choice, Momentum, check_number, refuse_in_group, split
 from .precision import precision
 
 Group = dict[str, Any]
@@ -68,7 +68,6 @@ class SGD(Descent):
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
-        refuse("SGD", fused=fused)
         self.choice, self.precision = Choice(bank, selector, scale), precision(write, state_dtype)
         shown, candidates = split(momentum, "momentum value")
         defaults = {"momentum": shown, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
@@ -78,6 +77,7 @@ class SGD(Descent):
             defaults=defaults | {"reference": check_number(reference, "reference"), "candidates": candidates},
             maximize=maximize,
             foreach=foreach,
+            fused=fused,
             delay=delay,
             on_nonfinite=on_nonfinite,
             chunk_bytes=chunk_bytes,

@@ -1,9 +1,9 @@
 """Kernels: a rule in one pass over memory, where there is a way to have it.
 
-The table that this package is: composition -> kernel. A rule is run once on symbols (`symbol`), which gives a program
-(`reading`); backends turn programs into something that runs. torch's own fused kernels come first, for programs that
-are recognised as theirs; then C on the host (`native`) and Triton on CUDA, printed from the program. Without any of
-them the readable rule walks: delete this package, let `route` give None, and everything still works, slower.
+The table that this package is: composition -> kernel. A rule is run once on symbols (`symbol`, `reading`), which gives
+a program; backends turn programs into something that runs. torch's own fused kernels come first, for programs that are
+recognised as theirs (`fused`); then C on the host (`native`) and Triton on GPUs (`triton`), printed from the program.
+Without any of them the readable rule walks: let `route` return None always, and everything still works, slower.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..chunk import Chunk
+from .eager import Eager
 from .fused import Fused
 from .native import Native
-from .printed import Printed, readings
+from .printed import Backend, Printed, readings
 from .reading import write
 from .table import PIECE, Items, pieces, samples
 from .triton import PIECE as TRITON_PIECE
@@ -24,52 +25,68 @@ from .triton import SAMPLE, Triton
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
-def plain(p: Tensor) -> bool:
-    """Whether a parameter and its gradient are dense memory that an address describes."""
-    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and p.is_contiguous() and dense(p, p.grad)
-
-
 def dense(p: Tensor, g: Tensor | None) -> bool:
     """Whether a gradient lies in memory as its parameter does; asked in every step, so no more than needed."""
     return type(g) is Tensor and g.dtype is p.dtype and g.layout is torch.strided and g.is_contiguous()
 
 
+def plain(p: Tensor) -> bool:
+    """Whether a parameter and its gradient are dense memory that an address describes."""
+    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and p.is_contiguous() and dense(p, p.grad)
+
+
 def route(chunk: Chunk, late: bool) -> Chunk | None:
-    """The chunk on the fastest route there is for its rule; None if that is the readable one."""
-    owners, rule = chunk.owners, chunk.rule
-    if (
-        chunk.group["foreach"] is not None
-        or not rule.metric.elementwise
-        or not rule.write.traced
-        or not plain(owners[0])
-    ):
+    """The chunk on the fastest route there is for its rule; None if that is the readable one.
+
+    late: decisions act in the next step, so that one pass is enough. Raises where a kernel was demanded (fused=True)
+    and there is none.
+    """
+    if chunk.group["foreach"] is not None or chunk.group["fused"] is False:
         return None
-    with torch.device("cpu"):  # whatever the user's default device is
-        chunk.route = _printed(chunk, late) or chunk.route
-    return chunk if isinstance(chunk.route, Printed) else None
+    why = _obstacle(chunk, late)
+    if why is None:
+        with torch.device("cpu"):  # whatever the user's default device is
+            made = Printed(chunk, late, *_work(chunk), backends(chunk))
+        if made.complete:
+            chunk.route = made
+            return chunk
+        near = "no C compiler was found (or FALLLINE_NATIVE=0)"
+        far = "Triton cannot (or FALLLINE_TRITON=0)"
+        device = chunk.owners[0].device
+        why = f"nothing can compile it for {device}: {near if device.type == 'cpu' else far}"
+    if chunk.group["fused"]:
+        raise RuntimeError(f"There is no fused kernel for {chunk.rule}: {why}. Pass fused=None to go without.")
+    return None
 
 
-def _printed(chunk: Chunk, late: bool) -> Printed | None:
-    """Passes over tables, if there is a backend for each of them."""
-    if not _speaks(chunk, late):
-        return None
-    owners, rule = chunk.owners, chunk.rule
-    sizes, device = [p.numel() for p in owners], owners[0].device
+def backends(chunk: Chunk) -> list[Backend]:
+    """Who is asked for a kernel, in this order."""
+    return [Fused(chunk), Native(), Triton(), Eager()]
+
+
+def _work(chunk: Chunk) -> tuple[Items, Items]:
+    """All coordinates in pieces, and those that a scout looks at."""
+    sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device
     size, few = (PIECE, None) if device.type == "cpu" else (TRITON_PIECE, SAMPLE)
     everything = Items(pieces(sizes, size), device)
-    sample = everything
-    if rule.scouts:
-        part = next(part for part in rule.choosers.values() if part.runs(1))
-        sample = Items(samples([part.runs(n) for n in sizes], few), device)
-    made = Printed(chunk, late, everything, sample, [Fused(chunk), Native(), Triton()])
-    return made if made.complete else None
+    for part in chunk.rule.choosers.values():
+        if runs := [found for n in sizes if part.measures and (found := part.runs(n))]:
+            return everything, Items(samples(runs, few), device)
+    return everything, everything
 
 
-def _speaks(chunk: Chunk, late: bool) -> bool:
-    """Whether symbols understand all that the rule says."""
+def _obstacle(chunk: Chunk, late: bool) -> str | None:
+    """Why a chunk's rule cannot become a program."""
+    p, rule = chunk.owners[0], chunk.rule
+    if not plain(p):
+        return f"weights of {p.dtype}, {type(p).__name__}, or gradients that are not contiguous and of the same dtype"
+    if not rule.metric.elementwise:
+        return f"{rule.metric} needs whole matrices"
+    if not rule.write.traced:
+        return f"{rule.write} is not made of a kernel's operations"
     try:
         for reading in readings(chunk, late):
-            write(chunk.rule, reading, chunk.p.dtype, bool(chunk.group["maximize"]))
-    except (AttributeError, TypeError, NotImplementedError):
-        return False
-    return True
+            write(rule, reading, chunk.p.dtype, bool(chunk.group["maximize"]))
+    except (AttributeError, TypeError, NotImplementedError) as error:
+        return f"it says what kernels do not understand ({error})"
+    return None

@@ -49,8 +49,7 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
     const double *c = numbers + row * width;
 {numbers}
 {totals}
-    for (int64_t k = 0; k < item[5]; k++) {{
-{ahead}
+    for (int64_t k = 0; k < item[5]; k++)
       for (int64_t at = 0; at < run; at += 4096) {{
         const int64_t n = run - at < 4096 ? run - at : 4096;
         const int64_t whole = item[1] + k * item[4] + at, sample = item[2] + k * run + at;
@@ -62,7 +61,6 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
         }}
 {gather}
       }}
-    }}
 {results}
   }}
 }}
@@ -101,12 +99,6 @@ def _pointer(column: int, dtype: torch.dtype, sampled: bool) -> str:
     return f"{kind} p{column} = ({TYPES[dtype]} *)base[{column}][row] + {'sample' if sampled else 'whole'};"
 
 
-def _ahead(column: int, dtype: torch.dtype) -> str:
-    """Scattered runs of a sample are asked for in time: the processor does not guess where the next one lies."""
-    lies = f"({TYPES[dtype]} *)base[{column}][row] + item[1] + (k + 6) * item[4]"
-    return f"if (k + 6 < item[5]) for (int64_t l = 0; l < run; l += 16) __builtin_prefetch({lies} + l);"
-
-
 def text(program: Program) -> str:
     """The program as a C function over a table of tensors."""
     numbers = {i: op for i, op in enumerate(program.ops) if op[0] == "number"}
@@ -118,7 +110,6 @@ def text(program: Program) -> str:
         real=REALS[program.dtype],
         numbers="\n".join(f"    const real x{i} = c[{slot}];" for i, slot in at.items()),
         totals="\n".join(f"    double t{k} = 0;" for k in sums),
-        ahead="\n".join(f"      {_ahead(i, c[1])}" for i, c in enumerate(program.columns) if not c[2]),
         pointers="\n".join(f"        {_pointer(i, c[1], c[2])}" for i, c in enumerate(program.columns)),
         partials="\n".join(f"        real s{k} = 0;" for k in sums),
         reduction=f" reduction(+:{','.join(f's{k}' for k in sums)})" if sums else "",

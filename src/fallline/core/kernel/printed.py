@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..chunk import Chunk, Fit
+from ..chunk import Chunk, Fit, Readable
 from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
@@ -130,7 +130,8 @@ class Printed:
             reading: Pass(chunk, reading, self.fields, sample if reading == "scout" else everything, backends)
             for reading in ("look", self.head, *tail)
         }
-        self.complete = all(made.run is not None for made in self.passes.values())
+        self.complete = all(self.passes[reading].run is not None for reading in (self.head, *tail))
+        self.sees = self.passes["look"].run is not None
 
     def gather(self, addresses: list[int]) -> None:
         """Where this step's gradients lie."""
@@ -138,6 +139,8 @@ class Printed:
 
     def soundness(self) -> Tensor:
         """Sum of 0 g."""
+        if not self.sees:
+            return Readable(self.chunk).soundness()
         return self.passes["look"](True, self.counts)["look"]
 
     def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
