@@ -40,7 +40,7 @@ def test_what_a_graph_points_into_stays(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("fallline.core.descent.capturing", lambda device: True)
     opt.step()
     opt.report()
-    assert plan is not None and opt._captured == [plan]
+    assert plan is not None and opt._echo.captured == [plan]
 
 
 def test_a_learning_rate_on_the_host_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

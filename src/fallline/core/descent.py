@@ -10,20 +10,15 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 from .checkpoint import FORMAT, carry, compare, form, forms, restore
+from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
 from .plan import WHOLE, Plan, make_plan, survey, trainable
-from .report import check_owner, report, sentence, show_choices, show_first
+from .report import check_owner, refresh, report, sentence, show_choices, show_first
 from .rule import Rule
 
 Group = dict[str, Any]
-
-
-PLAIN = (float, int, bool, str, tuple)
-# What no rule depends on: of a group, and of the optimizer.
-QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
-QUIET |= {"state", "param_groups", "defaults"}
 
 
 class Descent(torch.optim.Optimizer):
@@ -53,8 +48,7 @@ class Descent(torch.optim.Optimizer):
 
     _plan: Plan | None
     _echo: Echo
-    _captured: list[Plan]  # CUDA graphs point into these
-    _said: list[tuple[Group, Rule | None]]  # each group's numbers and the rule that they make
+    _composed: Composed
 
     def __init__(
         self,
@@ -75,8 +69,7 @@ class Descent(torch.optim.Optimizer):
         if not (chunk_bytes is None or isinstance(chunk_bytes, int)) or (chunk_bytes or 0) < 0:
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
-        self._guard, self._echo, self._plan = Guard(on_nonfinite), Echo(), None
-        self._said, self._captured = [], []
+        self._guard, self._echo, self._plan, self._composed = Guard(on_nonfinite), Echo(), None, Composed()
         check_lr(lr)
         check_route(foreach, fused)
         routes = {"foreach": foreach, "fused": fused}
@@ -135,19 +128,12 @@ class Descent(torch.optim.Optimizer):
             found = survey(self.param_groups, self.state)
         self._plan.gather(found)
         if any(capturing(chunk.clock.device) for chunk in self._plan.chunks[:1]):
-            self._captured.append(self._plan)
+            self._echo.captured.append(self._plan)
         return self._plan
 
     def _rules(self) -> list[Rule]:
-        """The rule of every group, composed anew when a number of the group or an option of ours has changed."""
-        options = {name: x for name, x in self.__dict__.items() if name[0] != "_" and name not in QUIET}
-        if len(self._said) != len(self.param_groups):
-            self._said = [({}, None)] * len(self.param_groups)
-        for i, group in enumerate(self.param_groups):
-            numbers = options | {key: x for key, x in group.items() if key not in QUIET}
-            if not _same(numbers, self._said[i][0]):
-                self._said[i] = (numbers, self.sentence(group))
-        return [rule for _, rule in self._said if rule]
+        """The rule of every group."""
+        return self._composed.rules(self, self.sentence)
 
     def _allocate(self, rules: list[Rule]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
@@ -183,8 +169,7 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
-        self._echo.listen(wait=True)
-        self._guard.catch_up(self.param_groups)
+        self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
         for group, rule in zip(self.param_groups, rules, strict=True):
@@ -224,7 +209,7 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan, self._said, self._captured = Echo(), None, [], []
+        self._echo, self._plan, self._composed = Echo(), None, Composed()
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -239,22 +224,14 @@ class Descent(torch.optim.Optimizer):
         in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
         under `parameters` for each parameter.
         """
-        self._echo.listen(wait=True)
-        self._guard.catch_up(self.param_groups)
+        self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
+        refresh(self.param_groups, chunks, self._echo)
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
-        if self._captured:  # nobody heard of what replays chose
-            show_choices(self.param_groups, [chunk for chunk in chunks if chunk.clock > 0], self._echo)
-            self._echo.listen(wait=True)
         return report(self, rules, chunks)
 
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""
         return int(self.report()["state_bytes"])
-
-
-def _same(a: Group, b: Group) -> bool:
-    """Whether two groups hold the same numbers; what is no number must be the same thing."""
-    return a.keys() == b.keys() and all(x is b[key] or (type(x) in PLAIN and x == b[key]) for key, x in a.items())

@@ -25,6 +25,7 @@ class Echo:
     """
 
     def __init__(self) -> None:
+        self.captured: list[Any] = []  # plans that CUDA graphs point into
         self._under_way: deque[tuple[Any, Tensor, Listener]] = deque()
 
     def tell(self, numbers: Tensor, listener: Listener) -> None:

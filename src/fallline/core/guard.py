@@ -85,8 +85,9 @@ class Guard:
         self.unheard.add_(said.sum() != 0)
         return True
 
-    def catch_up(self, groups: list[dict[str, Any]]) -> None:
-        """Count what CUDA graphs have skipped. Waits for the device."""
+    def catch_up(self, groups: list[dict[str, Any]], echo: Echo) -> None:
+        """Hear all that is under way, and count what CUDA graphs have skipped. Waits for the device."""
+        echo.listen(wait=True)
         if self.unheard is not None:
             missed = int(self.unheard)
             self.unheard.zero_()

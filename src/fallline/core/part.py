@@ -1,8 +1,7 @@
 """The interfaces of all parts, and nothing else.
 
-A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter (`memory`) and
-computes on fields; the engine allocates, names, shares, saves and sums. `t` is the number of steps a parameter has
-taken, this one included: a 0-d float64 tensor on the parameter's device.
+A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter (`memory`) and computes
+on fields; the engine does the rest. `t`: steps that a parameter has taken, this one included, 0-d float64 on its device.
 """
 
 from __future__ import annotations
@@ -94,10 +93,7 @@ class Metric(Part):
 
 
 class Ball(Metric):
-    """A fixed norm. direction(g) = argmax of <g, d> over norm(d) <= 1, and <g, direction(g)> = dual(g).
-
-    The direction has length 1 whatever the filter, so all candidates have the same power.
-    """
+    """A fixed norm. direction(g) = argmax of <g, d> over norm(d) <= 1, so of one power; <g, direction(g)> = dual(g)."""
 
     linear: ClassVar[bool] = False
 
@@ -115,8 +111,7 @@ class Ball(Metric):
 class Preconditioner(Metric):
     """A quadratic norm, norm(w)^2 = <w, D w>. direction(g) = D^-1 g is linear, and <g, direction(g)> = dual(g)^2.
 
-    Over dual(g) the direction has length 1. A filter q turns white noise into an update of mean square length
-    sum_k q_k^2 tr D^-1, which is its power.
+    A filter q turns white noise into an update of mean square length sum_k q_k^2 tr D^-1, which is its power.
     """
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
@@ -165,9 +160,9 @@ class Aim:
 class Chooser(Part):
     """A part that reads inner products of the whole scope before it acts.
 
-    `measure` returns additive numbers, so chunks and shards add up; the engine sums them over the scope, `decide`
-    turns the sums into coefficients. Scope "global" shares one decision among all parameters with an equal such part
-    on one device, whatever their metric, learning rate or decay; "parameter" decides for each.
+    `measure` returns additive numbers, the engine sums them over the scope, `decide` turns the sums into coefficients.
+    Scope "global" shares one decision among all parameters with an equal such part on one device; "parameter" decides
+    for each.
     """
 
     @property

@@ -58,6 +58,13 @@ def show_choices(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
             echo.tell(_summary(choosing), partial(_write, group))
 
 
+def refresh(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
+    """Write into the groups what replayed CUDA graphs chose: nobody heard of it. Waits for the device."""
+    if echo.captured:
+        show_choices(groups, [chunk for chunk in chunks if chunk.clock > 0], echo)
+        echo.listen(wait=True)
+
+
 def _summary(chunks: list[Chunk]) -> Tensor:
     """Momentum and effective lr of a group: of the first parameter where all share one choice, else the medians."""
     shared = not isinstance(chunks[0].rule.filter, Chooser) or chunks[0].rule.filter.scope == "global"

@@ -60,11 +60,10 @@ class Greedy(Selector):
         best, rival = seen.max(-1)
         mine = seen.gather(-1, mem.choice.long()[:, None])[:, 0]
         leads = (best - mine > TIE * seen.abs().amax(-1)).to(seen.dtype)
-        if self.hysteresis > 1:
-            leads = (mem.lead * (rival == mem.rival) + 1) * leads
-        mem.lead.copy_(leads)
+        streak = mem.lead * (rival == mem.rival) if self.hysteresis > 1 else 0
+        mem.lead.copy_((streak + 1) * leads)
         mem.rival.copy_(rival)
-        switch = leads >= self.hysteresis
+        switch = mem.lead >= self.hysteresis
         mem.switches.add_(switch)
         mem.choice.copy_(torch.where(switch, mem.rival, mem.choice))
         weights = one_hot(seen.shape[1], seen.device)[mem.choice.long()]

@@ -42,7 +42,7 @@ def aged(head: Tensor, tail: Tensor, both: Tensor, t: Tensor) -> Tensor:
 
 
 def pairs(beta: Tensor, nu: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What does not age in N_ij: q_0i q_0j,  nu_i nu_j (1 - b_i) (1 - b_j) / (1 - b_i b_j)  and  b_i b_j; each [K, K]."""
+    """What does not age in N_ij: q_0i q_0j, nu_i nu_j (1 - b_i) (1 - b_j) / (1 - b_i b_j) and b_i b_j; each [K, K]."""
     head, tail, both = 1 - nu * beta, nu * (1 - beta), beta[:, None] * beta
     return head[:, None] * head, tail[:, None] * tail / (1 - both), both
 

@@ -63,7 +63,9 @@ class Interpreted:
             found.append(self._operation(name, operands, found, rows))
         for column, ref in self.program.stores:
             self._scatter(column, found[ref], fit)
-        return torch.stack([self._sums(found[ref]) for ref in self.program.sums], -1) if self.program.sums else rows[:, :0]
+        return (
+            torch.stack([self._sums(found[ref]) for ref in self.program.sums], -1) if self.program.sums else rows[:, :0]
+        )
 
     def _operation(self, name: str, operands: list[Any], found: list[Tensor], rows: Tensor) -> Tensor:
         if name == "load":
@@ -88,7 +90,9 @@ class Interpreted:
         """The coordinates of every item in a column, [runs, run]."""
         name, _, sampled = self.program.columns[column]
         held = self.fields.columns[name]
-        return [_view(held[row], start, at, run, stride, n, sampled) for row, start, at, run, stride, n in self.items.given]
+        return [
+            _view(held[row], start, at, run, stride, n, sampled) for row, start, at, run, stride, n in self.items.given
+        ]
 
     def _scatter(self, column: int, x: Tensor, fit: Fit) -> None:
         for view, new in zip(self._views(column), x.split(self.sizes.tolist()), strict=True):

@@ -8,6 +8,7 @@ program multiplies with c, so the kernel's learning rate is lr c (1 - beta^n).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -51,8 +52,8 @@ def formula(program: Program, ref: int, gradient: int = -1) -> Found:
 def adam(shrink: Any, fresh1: Any, c: Any, fresh2: Any, c2: Any, eps: Any, size: Any, t: Any) -> dict[str, Any]:
     """Adam's arguments from p <- shrink p + size (c m) / (sqrt(c2 v) + eps)."""
     lr = round(-size * c * (1 - (1 - fresh1) ** t), 15)
-    decay = round((1 - shrink) / lr, 12) if lr else 0.0
-    return {"lr": lr, "beta1": 1 - fresh1, "beta2": 1 - fresh2, "eps": eps, "weight_decay": decay}
+    decay = {"weight_decay": round((1 - shrink) / lr, 12)} if shrink != 1 and lr else {}
+    return {"lr": lr, "beta1": 1 - fresh1, "beta2": 1 - fresh2, "eps": eps, **decay}
 
 
 def sgd(mu: Any, share: Any, size: Any, nesterov: bool = False) -> dict[str, Any]:
@@ -65,7 +66,7 @@ MEAN = "lerp(m, G, #)"
 STEP = f"((({MEAN} * #) * 1/(sqrt((lerp(v, (G * G), #) * #)) + #)) * #)"
 FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
     f"((p * #) + {STEP})": adam,
-    f"(p + {STEP})": lambda *x, t: adam(1.0, *x, t),
+    f"(p + {STEP})": partial(adam, 1.0),
     "(p + (((m * #) + G) * #))": lambda mu, size, t: sgd(mu, 1.0, size),
     "(p + (((m * #) + (G * #)) * #))": lambda mu, share, size, t: sgd(mu, share, size),
     "(p + ((G + (((m * #) + G) * #)) * #))": lambda mu, _, size, t: sgd(mu, 1.0, size, nesterov=True),
@@ -85,8 +86,8 @@ class Match(NamedTuple):
     def told(self, slots: list[float], t: float) -> dict[str, Any]:
         """The kernel's arguments from the program's numbers at age t."""
         found = [FORMS[form](slots[slot]) for slot, form in self.numbers]
-        told = {"weight_decay": 0.0, **self.arguments(*found, t=t), "maximize": self.maximize}
-        return told | {"weight_decay": slots[slot] for slot, _ in self.decay}
+        decay = sum(slots[slot] for slot, _ in self.decay)  # one, or none
+        return {"weight_decay": decay, **self.arguments(*found, t=t), "maximize": self.maximize}
 
 
 def recognise(program: Program) -> Match | None:
@@ -154,7 +155,8 @@ class Call:
         self.columns = columns = fields.columns
         means: list[Tensor] = columns.get("filter.m") or columns.get("filter.b") or []
         self.state: tuple[Any, ...] = (means,)
-        self.kernel, self.extra = torch._fused_sgd_, {"is_first_step": False}
+        self.kernel: Callable[..., Any] = torch._fused_sgd_
+        self.extra = {"is_first_step": False}
         if "metric.v" in columns:
             self.kernel = torch._fused_adam_ if match.decay else torch._fused_adamw_
             self.state = (means, columns["metric.v"], [], [chunk.clock] * len(means))

@@ -12,8 +12,9 @@ from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
 from .reading import Sight, columns, write
-from .symbol import Number, Program, Reader
+from .symbol import Number, Program
 from .table import Items
+from .tape import Reader
 
 ALIGNED = 16  # bytes at whose multiples a tensor must begin to be read in wide loads
 

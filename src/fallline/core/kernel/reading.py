@@ -1,9 +1,9 @@
 """Readings: what of a rule one pass over memory performs, and the program that this makes.
 
-    look    are the gradients finite: sum of 0 g
-    scout   remember and measure on a sample of the coordinates; what is kept of the others stays as it is
-    first   remember and measure              second  apply
-    whole   remember, measure and apply       walk    after a scout: observe and apply
+look    are the gradients finite: sum of 0 g
+scout   remember and measure on a sample of the coordinates; what is kept of the others stays as it is
+first   remember and measure              second  apply
+whole   remember, measure and apply       walk    after a scout: observe and apply
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from torch import Tensor
 from ..field import Field, total
 from ..memory import Memory
 from ..rule import SIZE, Rule
-from .symbol import Program, Reader, Writer
+from .symbol import Program
+from .tape import Reader, Writer
+
 
 @dataclass(frozen=True, eq=False)
 class Sight:
@@ -49,7 +51,7 @@ class Sight:
     def load(self, column: str) -> Field:
         """The parameter or its gradient."""
         symbol: Any = self.tape.load(column)
-        return symbol  # type: ignore[no-any-return]
+        return symbol
 
     def perform(self, reading: str) -> dict[str, Tensor]:
         """Run the rule, as far as this reading goes; what was measured, by slot."""
@@ -99,7 +101,8 @@ def draw(rule: Rule, tape: Writer | Reader, dtype: torch.dtype, maximize: bool, 
     source = torch.Generator().manual_seed(int(t))
     plan, state = rule.layout(dtype), rule.state(torch.empty(SIZE, dtype=dtype))
     drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
-    return Sight(rule, tape, plan.fields, drawn, *torch.tensor([t, lr], dtype=torch.float64).unbind(), maximize)
+    age, rate = torch.tensor([t, lr], dtype=torch.float64).unbind()
+    return Sight(rule, tape, plan.fields, drawn, age, rate, maximize)
 
 
 def numbers(rule: Rule, reading: str, dtype: torch.dtype, t: float, lr: float) -> list[float]:
@@ -113,7 +116,7 @@ def numbers(rule: Rule, reading: str, dtype: torch.dtype, t: float, lr: float) -
 def _shared(rule: Rule, reading: str, dtype: torch.dtype) -> tuple[list[int], list[int]]:
     """A slot for each number in the order of reading, and for each slot the first number that fills it.
 
-    Numbers share a slot if they are equal at several ages, learning rates and decisions: then by formula, not by chance.
+    Numbers share a slot if they are equal at several ages, learning rates and decisions: by formula, not by chance.
     """
     found: dict[tuple[float, ...], int] = {}
     told = zip(*(numbers(rule, reading, dtype, *age) for age in AGES), strict=True)
