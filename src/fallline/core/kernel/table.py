@@ -73,7 +73,6 @@ class Items:
             if done * n >= self.size * len(cuts):
                 cuts.append(i + 1)
         return list(pairwise(cuts))
-<<<<<<< HEAD
 
     @cached_property
     def starts(self) -> Tensor:
@@ -81,8 +80,6 @@ class Items:
         rows = [-1, *(item[0] for item in self.given), -1]
         cuts = [i for i, (one, other) in enumerate(pairwise(rows)) if one != other]
         return torch.tensor(cuts, dtype=torch.int64, device="cpu").to(self.device)
-=======
->>>>>>> main
 
     def gather(self, partial: Tensor, tensors: int) -> Tensor:
         """Sums of the items [items, sums] -> sums of the tensors [tensors, sums], if they are not that already."""
