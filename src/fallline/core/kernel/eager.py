@@ -12,7 +12,7 @@ from torch import Tensor
 from ..chunk import Fit
 from .printed import Fields, Run
 from .symbol import Number, Program
-from .table import Items, pack
+from .table import FORMS, Items, pack
 
 SAID: dict[str, Callable[..., Tensor]] = {
     "add": torch.add,
@@ -25,7 +25,6 @@ SAID: dict[str, Callable[..., Tensor]] = {
     "abs": torch.abs,
     "reciprocal": torch.reciprocal,
 }
-FORMS = ("plain", "inverse", "complement")
 
 
 class Eager:

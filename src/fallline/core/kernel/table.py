@@ -13,6 +13,7 @@ from torch import Tensor
 from ..field import Bundle
 from .symbol import Number
 
+FORMS = ("plain", "inverse", "complement")  # of a number, in the order in which they lie side by side
 PIECE = 1 << 16  # coordinates that one thread takes at a time
 
 # One row for each piece of work: which tensor, where its coordinates start (in the tensor, in its sample), and how

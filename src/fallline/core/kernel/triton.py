@@ -19,10 +19,9 @@ import os
 import torch
 
 from .launch import Launch, language, tried
-from .native import FORMS
 from .printed import Fields, Run
 from .symbol import Op, Program
-from .table import Items
+from .table import FORMS, Items
 
 PIECE = 1 << 14  # coordinates of one program
 SAMPLE = 1 << 11  # the same where few coordinates must keep many multiprocessors busy
