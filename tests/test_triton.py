@@ -44,7 +44,7 @@ from fallline import (
 from fallline.core.chunk import Chunk
 from fallline.core.field import Bundle, tensors_of
 from fallline.core.kernel.launch import BLOCK, GATHER, LANES, OPTIONS, Launch, load
-from fallline.core.kernel.printed import Fields, Pass, Printed
+from fallline.core.kernel.printed import Fields, Pass, Printed, Work
 from fallline.core.kernel.reading import Sight, write
 from fallline.core.kernel.table import PIECE as LARGE
 from fallline.core.kernel.table import Items, pieces, samples
@@ -260,7 +260,8 @@ def test_a_bad_step_moves_nothing(name: str) -> None:
     """The whole route, clock and sums of taps included."""
     chunk = chunk_of(RULES[name], torch.float32)
     everything, _ = tables(chunk, "first")
-    route = Printed(chunk, False, everything, tables(chunk, "scout")[0], [Triton()])
+    work = Work(everything, everything, tables(chunk, "scout")[0])
+    route = Printed(chunk, False, work, [Triton()])
     chunk.gradients[3][77] = torch.nan
     before = [x.clone() for x in chunk.tensors()]
     route.gather(places(chunk))

@@ -1,7 +1,7 @@
 """The interfaces of all parts, and nothing else.
 
 A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter (`memory`) and computes
-on fields; the engine does the rest. `t`: steps that a parameter has taken, this one included, 0-d float64 on its device.
+on fields; the engine does the rest. `t`: steps a parameter has taken, this one included, 0-d float64 on its device.
 """
 
 from __future__ import annotations

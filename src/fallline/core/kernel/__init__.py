@@ -16,11 +16,10 @@ from ..chunk import Chunk
 from .eager import Eager
 from .fused import Fused
 from .native import Native
-from .printed import Backend, Printed, readings
+from .printed import Backend, Printed, Work, readings
 from .reading import write
-from .table import PIECE, Items, pieces, samples
-from .triton import PIECE as TRITON_PIECE
-from .triton import SAMPLE, Triton
+from .table import Items, pieces, samples, stripes
+from .triton import PIECE, SAMPLE, Triton
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -46,7 +45,7 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
     why = _obstacle(chunk, late)
     if why is None:
         with torch.device("cpu"):  # whatever the user's default device is
-            made = Printed(chunk, late, *_work(chunk), backends(chunk))
+            made = Printed(chunk, late, _work(chunk), backends(chunk))
         if made.complete:
             chunk.route = made
             return chunk
@@ -64,15 +63,18 @@ def backends(chunk: Chunk) -> list[Backend]:
     return [Fused(chunk), Native(), Triton(), Eager()]
 
 
-def _work(chunk: Chunk) -> tuple[Items, Items]:
+def _work(chunk: Chunk) -> Work:
     """All coordinates in pieces, and those that a scout looks at."""
     sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device
-    size, few = (PIECE, None) if device.type == "cpu" else (TRITON_PIECE, SAMPLE)
-    everything = Items(pieces(sizes, size), device)
+    if device.type == "cpu":
+        everything, striped, few = Items(pieces(sizes), device), Items(stripes(sizes), device), None
+    else:
+        everything, few = Items(pieces(sizes, PIECE), device), SAMPLE
+        striped = everything
     for part in chunk.rule.choosers.values():
         if runs := [found for n in sizes if part.measures and (found := part.runs(n))]:
-            return everything, Items(samples(runs, few), device)
-    return everything, everything
+            return Work(everything, striped, Items(samples(runs, few), device))
+    return Work(everything, striped, everything)
 
 
 def _obstacle(chunk: Chunk, late: bool) -> str | None:

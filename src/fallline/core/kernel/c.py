@@ -27,9 +27,10 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
     const double *c = numbers + row * width;
 {numbers}
 {totals}
-    for (int64_t k = 0; k < item[5]; k++)
-      for (int64_t at = 0; at < run; at += 4096) {{
-        const int64_t n = run - at < 4096 ? run - at : 4096;
+    const int64_t block = item[5] > 1 ? 64 : 4096; // several runs are read side by side
+    for (int64_t at = 0; at < run; at += block)
+      for (int64_t k = 0; k < item[5]; k++) {{
+        const int64_t n = run - at < block ? run - at : block;
         const int64_t whole = item[1] + k * item[4] + at, sample = item[2] + k * run + at;
 {pointers}
 {partials}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -119,16 +119,25 @@ def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:
     return ("whole",) if late or not chunk.measures else ("first", "second")
 
 
+class Work(NamedTuple):
+    """What passes walk over: all coordinates, the same in an order for reading alone, and a scout's sample."""
+
+    everything: Items
+    stripes: Items
+    sample: Items
+
+
 class Printed:
     """The route of a chunk whose rule was printed, or recognised as one that torch has a kernel for."""
 
-    def __init__(self, chunk: Chunk, late: bool, everything: Items, sample: Items, backends: list[Backend]) -> None:
+    def __init__(self, chunk: Chunk, late: bool, work: Work, backends: list[Backend]) -> None:
         self.chunk, self.fields = chunk, Fields(chunk)
-        self.counts = (everything.counts(len(chunk.owners)), sample.counts(len(chunk.owners)))
+        self.counts = (work.everything.counts(len(chunk.owners)), work.sample.counts(len(chunk.owners)))
         self.head, *tail = readings(chunk, late)
         self.tail = tail[0] if tail else self.head
+        items = {"look": work.stripes, "scout": work.sample}
         self.passes = {
-            reading: Pass(chunk, reading, self.fields, sample if reading == "scout" else everything, backends)
+            reading: Pass(chunk, reading, self.fields, items.get(reading, work.everything), backends)
             for reading in ("look", self.head, *tail)
         }
         self.complete = all(self.passes[reading].run is not None for reading in (self.head, *tail))

@@ -28,6 +28,21 @@ def pieces(sizes: Sequence[int], piece: int = PIECE) -> list[Item]:
     ]
 
 
+def stripes(sizes: Sequence[int], stripe: int = 1 << 18) -> list[Item]:
+    """All coordinates of all tensors, for a pass that only reads one column: four runs of a tensor side by side.
+
+    One core reads from four places at once half as fast again as from one.
+    """
+    found: list[Item] = []
+    for row, n in enumerate(sizes):
+        for start in range(0, n, 4 * stripe):
+            m = min(4 * stripe, n - start)
+            run, rest = (m // 4, m % 4) if m >= PIECE else (0, m)
+            found += [(row, start, 0, run, run, 4)] if run else []
+            found += [(row, start + m - rest, 0, rest, 0, 1)] if rest else []
+    return found
+
+
 def samples(runs: Sequence[tuple[int, int, int, int]], piece: int | None = None) -> list[Item]:
     """The sampled coordinates: (start, run, stride, rows) of each tensor, all at once or in pieces."""
     items: list[Item] = []
