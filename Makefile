@@ -13,9 +13,12 @@ PY := $(BIN)/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PY) -m pip
 INSTALL := $(PIP) install --constraint constraints.txt --editable
 
+# Not among the constraints: torch's CUDA builds pin a Triton of their own, which `make triton` leaves in place.
+TRITON := triton==3.9.0
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow table speed clean distclean
+.PHONY: help race test check format slow triton table speed clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +40,10 @@ format: $(VENV)/.test  ## rewrite the code in the project's format
 
 slow: $(VENV)/.test  ## the tests that take minutes
 	$(PY) -m pytest -m slow
+
+triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter (the first time this downloads 280 MB)
+	$(PY) -c 'import triton' 2>/dev/null || $(PIP) install $(TRITON)
+	$(PY) -m pytest tests/test_triton.py
 
 table: $(VENV)/.race  ## write the results table of README.md anew
 	$(PY) -m benchmarks.table

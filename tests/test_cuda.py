@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import nn
 
 from fallline import SGD, AdamW, Cone, Greedy, Lion
 from fallline.core.error import NonFiniteError
+from fallline.core.kernel.launch import Launch
+from fallline.core.kernel.printed import Printed
 from fallline.core.memory import Memory
 from fallline.zoo.precision import WRITES
 from sampler import noisy_descent
@@ -21,6 +25,8 @@ RECIPES = {
     "adamw": lambda p: AdamW(p, 0.01),
     "auto": lambda p: AdamW(p, 0.01, AUTO),
     "full": lambda p: AdamW(p, 0.01, AUTO, bank="full"),
+    "nesterov": lambda p: SGD(p, 0.01, 0.9, nesterov=True),
+    "lion": lambda p: Lion(p, 0.01),
     "parameter": lambda p: AdamW(p, 0.01, AUTO, selector=Greedy(scope="parameter")),
     "late": lambda p: AdamW(p, 0.01, AUTO, delay=1),
     "cone": lambda p: AdamW(p, 0.01, AUTO, bank="full", selector=Cone()),
@@ -94,3 +100,114 @@ def never_waits(params, opt):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert all(p.isfinite().all() for p in params)
+
+
+def passes(opt):
+    """What runs in a step, by reading."""
+    return [run for chunk in opt._plan.chunks for run in chunk.route.passes.values()]
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+@pytest.mark.parametrize("name", RECIPES)
+def test_kernels_are_in_use(name):
+    _, opt = driven(RECIPES[name], "cuda")
+    assert {type(chunk.route) for chunk in opt._plan.chunks} == {Printed}
+    assert any(isinstance(made.run, Launch) for made in passes(opt))
+
+
+@pytest.mark.parametrize("name", ["adamw", "auto", "full", "late"])
+def test_gradients_that_move_are_followed_without_waiting(name):
+    params, opt = driven(RECIPES[name], "cuda")
+    mirror, other = driven(RECIPES[name], "cpu")
+    torch.cuda.synchronize()
+    fresh = [[torch.randn_like(p) for p in params] for _ in range(4)]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for grads in fresh:
+            for p, g in zip(params, grads, strict=True):
+                p.grad = g
+            opt.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for grads in fresh:
+        for p, g in zip(mirror, grads, strict=True):
+            p.grad = g.cpu()
+        other.step()
+    assert all(torch.allclose(p, q.cpu(), rtol=1e-9, atol=1e-12) for p, q in zip(mirror, params, strict=True))
+
+
+GRAPHS = [name for name in RECIPES if name != "cone"]  # linalg.solve_ex asks the host
+
+
+def captured(name, lr=0.01, warm=3):
+    """Parameters with gradients that stay where they are, an optimizer after some steps, and a graph of one more."""
+    params, opt = [nn.Parameter(torch.ones(s, dtype=torch.float64, device="cuda")) for s in SHAPES], None
+    for p, g in zip(params, STREAM[0], strict=True):
+        p.grad = g.to("cuda", torch.float64)
+    opt = RECIPES[name](params)
+    for group in opt.param_groups:
+        group["lr"] = lr
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for grads in STREAM[:warm]:
+            put(params, grads)
+            opt.step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        opt.step()
+    return params, opt, graph
+
+
+def put(params, grads):
+    for p, g in zip(params, grads, strict=True):
+        p.grad.copy_(g)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_captured_step_is_a_step(name):
+    """The choice, the clock and the bias corrections move in replays too, with steps beside the graph in between."""
+    expected, other = driven(RECIPES[name], "cpu")
+    params, opt, graph = captured(name)
+    for n, grads in enumerate(STREAM[3:]):
+        put(params, grads)
+        opt.step() if n in (4, 5) else graph.replay()
+    assert all(torch.allclose(p, q.cpu(), rtol=1e-9, atol=1e-12) for p, q in zip(expected, params, strict=True))
+    a, b = other.report(), opt.report()
+    assert a["step"] == b["step"] == len(STREAM)
+    if name != "late":  # which shows what comes next
+        assert b["groups"][0]["momentum"] == pytest.approx(a["groups"][0]["momentum"])
+    graph.replay()  # and a report does not take the state away from the graph
+    assert opt.report()["step"] == len(STREAM) + 1
+
+
+def test_a_learning_rate_on_the_device_is_read_in_every_replay():
+    lr = torch.tensor(0.01, device="cuda")
+    params, _, graph = captured("auto", lr)
+    before = [p.detach().clone() for p in params]
+    lr.zero_()
+    graph.replay()
+    assert all(torch.equal(p, q) for p, q in zip(params, before, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:The gradient")
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_replay_skips_bad_gradients_and_counts_them(name):
+    params, opt, graph = captured(name)
+    graph.replay()
+    before = [p.detach().clone() for p in params]
+    params[0].grad[0, 0] = torch.nan
+    graph.replay()
+    assert all(torch.equal(p, q) for p, q in zip(params, before, strict=True))
+    assert opt.report()["skipped"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*[gG]raph is empty")
+def test_a_graph_needs_a_step_before_it():
+    params = [nn.Parameter(torch.ones(s, device="cuda")) for s in SHAPES]
+    opt = RECIPES["auto"](params)
+    for p in params:
+        p.grad = torch.ones_like(p)
+    with pytest.raises(RuntimeError, match="Take a few steps"), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        opt.step()

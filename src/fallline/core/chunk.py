@@ -75,12 +75,13 @@ class Chunk:
         return lr.reshape(()) if isinstance(lr, Tensor) else lr
 
     def rate(self) -> Tensor:
-        """The learning rate as a 0-d float64 tensor, made anew only when it has changed."""
+        """The learning rate as a 0-d float64 tensor on the device; a number is filled in only when it has changed."""
         lr = self.lr
-        if isinstance(lr, Tensor):
+        if isinstance(lr, Tensor) and lr.device == self.clock.device:
             return lr.double()
+        lr = float(lr)
         if lr != self._rate[0]:
-            self._rate = (lr, torch.full_like(self.t, lr))
+            self._rate = (lr, self._rate[1].fill_(lr))  # always the same tensor: a CUDA graph may read it
         return self._rate[1]
 
     def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:

@@ -11,11 +11,11 @@ from torch._compile import _disable_dynamo
 
 from .checkpoint import FORMAT, carry, compare, form, forms, restore
 from .composed import Composed
-from .echo import Echo
+from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
-from .plan import Plan, make_plan, survey, trainable
-from .report import check_owner, report, sentence, show_choices, show_first
+from .plan import WHOLE, Plan, make_plan, survey, trainable
+from .report import check_owner, refresh, report, sentence, show_choices, show_first
 from .rule import Rule
 
 Group = dict[str, Any]
@@ -130,6 +130,8 @@ class Descent(torch.optim.Optimizer):
             self._plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
             found = survey(self.param_groups, self.state)
         self._plan.gather(found)
+        if any(capturing(chunk.clock.device) for chunk in self._plan.chunks[:1]):
+            self._echo.captured.append(self._plan)
         return self._plan
 
     def _rules(self) -> list[Rule]:
@@ -170,7 +172,7 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
-        self._echo.listen(wait=True)
+        self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
         for group, rule in zip(self.param_groups, rules, strict=True):
@@ -225,10 +227,11 @@ class Descent(torch.optim.Optimizer):
         in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
         under `parameters` for each parameter.
         """
-        self._echo.listen(wait=True)
+        self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
-        chunks = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, members=trainable).chunks
+        chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
+        refresh(self.param_groups, chunks, self._echo)
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .chunk import Chunk
-from .echo import Echo
+from .echo import Echo, capturing
 from .error import NonFiniteError
 from .plan import live
 from .rule import NEAREST, Rule
@@ -31,11 +31,17 @@ class Guard:
             raise ValueError(f"Invalid on_nonfinite: {policy!r}; choose one of {', '.join(map(repr, POLICIES))}.")
         self.policy = policy
         self.told = False
+        self.unheard: Tensor | None = None  # on an accelerator: how many steps of replayed CUDA graphs were bad
 
     def refuse(self, groups: list[dict[str, Any]], name: str) -> None:
-        """Raise for gradients that the engine has no right answer for."""
+        """Raise for what the engine has no right answer for, before it makes a plan."""
         for group in groups:
             for p in live(group):
+                if capturing(p.device):
+                    raise RuntimeError(
+                        "A CUDA graph can capture a step only after one was taken with the same parameters, gradients "
+                        "and state. Take a few steps before torch.cuda.graph, and let p.grad stay."
+                    )
                 if p.grad is not None and p.grad.layout is not torch.strided:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
@@ -48,23 +54,45 @@ class Guard:
     def check(self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo) -> bool | Tensor:
         """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait."""
         rest = _at_rest(groups)
-        if not chunks or (self.policy == "ignore" and rest is False):
+        if not chunks or (self.policy == "ignore" and not rest):
             return bool(chunks)
         device = chunks[0].owners[0].device
         fit = self._finite(chunks, groups, echo, device) if self.policy != "ignore" else True
-        if rest is not False:
-            moves = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients]).any()
-            fit = (moves if rest is True else moves | ~rest) & fit
+        if rest:
+            fit = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients]).any() & fit
         return bool(fit) if device.type == "cpu" else fit
 
     def _finite(
         self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo, device: torch.device
     ) -> bool | Tensor:
         said = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
+        if device.type != "cpu" and self._unheard(said):
+            return said.sum() == 0
         echo.tell(said, lambda numbers: self._hear(numbers, chunks, groups))
         if self.policy == "raise":
             echo.listen(wait=True)
         return said.sum() == 0
+
+    def _unheard(self, said: Tensor) -> bool:
+        """Whether a CUDA graph is captured: then the device itself counts bad steps, and nobody hears of them yet."""
+        if not capturing(said.device):
+            self.unheard = self.unheard if self.unheard is not None else torch.zeros_like(said[0], dtype=torch.long)
+            return False
+        if self.policy == "raise" or self.unheard is None:
+            raise RuntimeError(
+                "on_nonfinite='raise' asks the device in every step, which a CUDA graph cannot. Use 'skip' or 'ignore'."
+            )
+        self.unheard.add_(said.sum() != 0)
+        return True
+
+    def catch_up(self, groups: list[dict[str, Any]], echo: Echo) -> None:
+        """Hear all that is under way, and count what CUDA graphs have skipped. Waits for the device."""
+        echo.listen(wait=True)
+        if self.unheard is not None:
+            missed = int(self.unheard)
+            self.unheard.zero_()
+            for group in groups:
+                group["skipped"] += missed
 
     def _hear(self, said: list[float], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
         """said: 0 for every tensor whose gradient is finite, NaN for the others."""
@@ -102,13 +130,10 @@ def _depth() -> int:
     return depth
 
 
-def _at_rest(groups: list[dict[str, Any]]) -> bool | Tensor:
-    """Whether every learning rate is exactly zero, without waiting for one that lives on an accelerator."""
+def _at_rest(groups: list[dict[str, Any]]) -> bool:
+    """Whether every learning rate is exactly zero; one on an accelerator is not asked, as nobody zeroes it there."""
     rates = [group["lr"] for group in groups]
-    far = [lr for lr in rates if isinstance(lr, Tensor) and lr.device.type != "cpu"]
-    if any(lr != 0 for lr in rates if not any(lr is other for other in far)):
-        return False
-    return torch.stack([lr.reshape(()) == 0 for lr in far]).all() if far else True
+    return not any((isinstance(lr, Tensor) and lr.device.type != "cpu") or lr != 0 for lr in rates)
 
 
 def _name(p: Tensor, groups: list[dict[str, Any]]) -> str:

@@ -25,6 +25,7 @@ from .rule import Rule, ours
 
 CPU_BYTES = 256 * 1024
 ACCELERATOR_BYTES = 256 * 1024 * 1024
+WHOLE = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,11 +195,20 @@ def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
 def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) -> Chunk:
     states = [state[p] for p in owners]
     for key in _numbers(rule, states[0]):
-        shared = states[0][key].clone()  # one clock for the chunk, not one for each parameter; others keep theirs
+        shared = states[0][key]  # one clock for the chunk, not one for each parameter; others keep theirs
+        if not _alone(shared, key, states, state):
+            shared = shared.clone()
         for entry in states:
             entry[key] = shared
     mem = {slot: Memory(_fields(slot, states)) for slot in rule.parts}
     return Chunk(group, rule, owners, as_field([real(p.detach()) for p in owners]), mem, states[0]["step"])
+
+
+def _alone(shared: Tensor, key: str, states: list[State], state: Any) -> bool:
+    """Whether exactly these hold the tensor already: then it stays where it is, since a CUDA graph may write to it."""
+    entries = (entry for entry in state.values() if isinstance(entry, dict))  # users keep things of their own there
+    holders = sum(entry.get(key) is shared for entry in entries)
+    return holders == len(states) and all(entry[key] is shared for entry in states)
 
 
 def _fields(slot: str, states: list[State]) -> dict[str, Field]:

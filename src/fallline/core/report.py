@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .chunk import Chunk
-from .echo import Echo
+from .echo import Echo, capturing
 from .error import OwnershipError
 from .field import tensors_of
 from .memory import Memory, nbytes
@@ -54,8 +54,15 @@ def show_choices(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
     """Write the chosen momentum and effective learning rate into the groups; of per-parameter choices the medians."""
     for group in groups:
         choosing = [c for c in chunks if c.group is group and isinstance(c.rule.filter, Chooser)]
-        if choosing:
+        if choosing and not capturing(choosing[0].clock.device):
             echo.tell(_summary(choosing), partial(_write, group))
+
+
+def refresh(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
+    """Write into the groups what replayed CUDA graphs chose: nobody heard of it. Waits for the device."""
+    if echo.captured:
+        show_choices(groups, [chunk for chunk in chunks if chunk.clock > 0], echo)
+        echo.listen(wait=True)
 
 
 def _summary(chunks: list[Chunk]) -> Tensor:

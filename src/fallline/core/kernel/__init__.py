@@ -2,8 +2,8 @@
 
 The table that this package is: composition -> kernel. A rule is run once on symbols (`symbol`, `reading`), which gives
 a program; backends turn programs into something that runs. torch's own fused kernels come first, for programs that are
-recognised as theirs (`fused`); then C on the host (`native`), printed from the program. Without any of them the
-readable rule walks: let `route` return None always, and everything still works, slower.
+recognised as theirs (`fused`); then C on the host (`native`) and Triton on GPUs (`triton`), printed from the program.
+Without any of them the readable rule walks: let `route` return None always, and everything still works, slower.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .native import Native
 from .printed import Backend, Printed, Work, readings
 from .reading import write
 from .table import Items, pieces, samples, stripes
+from .triton import PIECE, SAMPLE, Triton
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -43,11 +44,15 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
         return None
     why = _obstacle(chunk, late)
     if why is None:
-        made = Printed(chunk, late, _work(chunk), backends(chunk))
+        with torch.device("cpu"):  # whatever the user's default device is
+            made = Printed(chunk, late, _work(chunk), backends(chunk))
         if made.complete:
             chunk.route = made
             return chunk
-        why = f"nothing can compile it for {chunk.owners[0].device}: no C compiler was found (or FALLLINE_NATIVE=0)"
+        near = "no C compiler was found (or FALLLINE_NATIVE=0)"
+        far = "Triton cannot (or FALLLINE_TRITON=0)"
+        device = chunk.owners[0].device
+        why = f"nothing can compile it for {device}: {near if device.type == 'cpu' else far}"
     if chunk.group["fused"]:
         raise RuntimeError(f"There is no fused kernel for {chunk.rule}: {why}. Pass fused=None to go without.")
     return None
@@ -55,16 +60,20 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
 
 def backends(chunk: Chunk) -> list[Backend]:
     """Who is asked for a kernel, in this order."""
-    return [Fused(chunk), Native(), Eager()]
+    return [Fused(chunk), Native(), Triton(), Eager()]
 
 
 def _work(chunk: Chunk) -> Work:
     """All coordinates in pieces, and those that a scout looks at."""
     sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device
-    everything, striped = Items(pieces(sizes), device), Items(stripes(sizes), device)
+    if device.type == "cpu":
+        everything, striped, few = Items(pieces(sizes), device), Items(stripes(sizes), device), None
+    else:
+        everything, few = Items(pieces(sizes, PIECE), device), SAMPLE
+        striped = everything
     for part in chunk.rule.choosers.values():
         if runs := [found for n in sizes if part.measures and (found := part.runs(n))]:
-            return Work(everything, striped, Items(samples(sizes, runs), device))
+            return Work(everything, striped, Items(samples(runs, few), device))
     return Work(everything, striped, everything)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from .symbol import Op, Program
+from .table import FORMS
 
 REALS = {torch.float32: "float", torch.float64: "double"}
 TYPES = {**REALS, torch.bfloat16: "uint16_t"}
-FORMS = ("plain", "inverse", "complement")
 
 PAGE = """\
 #include <math.h>

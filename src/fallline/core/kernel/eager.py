@@ -12,7 +12,7 @@ from torch import Tensor
 from ..chunk import Fit
 from .printed import Fields, Run
 from .symbol import Number, Program
-from .table import Items, pack
+from .table import FORMS, Items, pack
 
 SAID: dict[str, Callable[..., Tensor]] = {
     "add": torch.add,
@@ -25,7 +25,6 @@ SAID: dict[str, Callable[..., Tensor]] = {
     "abs": torch.abs,
     "reciprocal": torch.reciprocal,
 }
-FORMS = ("plain", "inverse", "complement")
 
 
 class Eager:
@@ -38,7 +37,9 @@ class Eager:
         self.most = most
 
     def bind(self, program: Program, fields: Fields, items: Items) -> Run | None:
-        """The program over these tensors; None for more than a sample of them."""
+        """The program over these tensors; None for more than a sample of them, or on an accelerator."""
+        if fields.device.type != "cpu":
+            return None  # it would wait, to know how long its lists are
         everything = sum(p.numel() for p in fields.columns["p"])
         return Interpreted(program, fields, items) if items.size <= self.most * everything else None
 

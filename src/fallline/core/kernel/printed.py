@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from ..chunk import Chunk, Fit, Readable
+from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
 from .reading import Sight, columns, write
 from .symbol import Number, Program
 from .table import Items
 from .tape import Reader
+
+ALIGNED = 16  # bytes at whose multiples a tensor must begin to be read in wide loads
 
 
 class Run(Protocol):
@@ -41,17 +44,38 @@ class Fields:
         for key in chunk.layout.fields:
             self.columns[key] = tensors_of(chunk.entry(key))
         self.addresses = {name: self._table([x.data_ptr() for x in held]) for name, held in self.columns.items()}
+        self.even = False  # whether all gradients begin at multiples of 16 bytes
         self._last: list[int] = []
+        self._spare, self._captured = [self._room()], list[Tensor]()
 
-    def _table(self, addresses: list[int]) -> Tensor:
-        return torch.tensor(addresses, dtype=torch.int64).to(self.device, non_blocking=True)
+    def _room(self) -> Tensor:
+        """A place on the host from which a device copies while the host goes on."""
+        far = self.device.type == "cuda"
+        return torch.empty(len(self.columns["p"]), dtype=torch.int64, device="cpu", pin_memory=far)
+
+    def _table(self, addresses: list[int], room: Tensor | None = None) -> Tensor:
+        room = self._room() if room is None else room
+        return room.copy_(torch.tensor(addresses, device="cpu")).to(self.device, non_blocking=True)
 
     def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:
         """This step's gradients; the table changes only when one of them moved."""
         self.columns["g"] = gradients
-        if addresses != self._last:
-            self.addresses["g"].copy_(self._table(addresses))
-            self._last = addresses
+        if addresses == self._last:
+            return
+        self.even = all(address % ALIGNED == 0 for address in addresses)
+        self._last = addresses
+        if self.device.type == "cpu":
+            self.addresses["g"].copy_(self._table(addresses))  # where C looks it up
+        elif capturing(self.device):
+            self._capture(addresses)
+        else:
+            self.addresses["g"] = self._table(addresses)
+            self._spare = self._spare or [self._room()]
+
+    def _capture(self, addresses: list[int]) -> None:
+        """A CUDA graph fills a table of its own in every replay, from memory that nobody writes to again."""
+        self._captured.append(self._spare.pop() if self._spare else self._room())
+        self.addresses["g"], self._last = self._table(addresses, self._captured[-1]), []
 
 
 class Pass:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..field import Bundle
 from .symbol import Number
 
+FORMS = ("plain", "inverse", "complement")  # of a number, in the order in which they lie side by side
 PIECE = 1 << 16  # coordinates that one thread takes at a time
 
 # One row for each piece of work: which tensor, where its coordinates start (in the tensor, in its sample), and how
@@ -42,9 +43,13 @@ def stripes(sizes: Sequence[int], stripe: int = 1 << 18) -> list[Item]:
     return found
 
 
-def samples(sizes: Sequence[int], runs: Sequence[tuple[int, int, int, int]]) -> list[Item]:
-    """The sampled coordinates: (start, run, stride, rows) of each tensor."""
-    return [(row, start, 0, run, stride, rows) for row, (start, run, stride, rows) in enumerate(runs)]
+def samples(runs: Sequence[tuple[int, int, int, int]], piece: int | None = None) -> list[Item]:
+    """The sampled coordinates: (start, run, stride, rows) of each tensor, all at once or in pieces."""
+    items: list[Item] = []
+    for row, (start, run, stride, rows) in enumerate(runs):
+        most = rows if piece is None else max(piece // run, 1)
+        items += [(row, start + k * stride, k * run, run, stride, min(most, rows - k)) for k in range(0, rows, most)]
+    return items
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +62,13 @@ class Items:
     @cached_property
     def table(self) -> Tensor:
         """[items, 6] int64."""
-        return torch.tensor(self.given, dtype=torch.int64).to(self.device)
+        return torch.tensor(self.given, dtype=torch.int64, device="cpu").to(self.device)
 
     @cached_property
     def rows(self) -> Tensor | None:
         """Which tensor each item belongs to; None where every tensor is one item."""
         rows = [item[0] for item in self.given]
-        return None if rows == list(range(len(rows))) else torch.tensor(rows).to(self.device)
+        return None if rows == list(range(len(rows))) else torch.tensor(rows, device="cpu").to(self.device)
 
     @cached_property
     def size(self) -> int:
@@ -85,9 +90,16 @@ class Items:
                 cuts.append(i + 1)
         return list(pairwise(cuts))
 
+    @cached_property
+    def starts(self) -> Tensor:
+        """Where the items of each tensor begin, and where the last ones end, [tensors + 1]; they lie in a row."""
+        rows = [-1, *(item[0] for item in self.given), -1]
+        cuts = [i for i, (one, other) in enumerate(pairwise(rows)) if one != other]
+        return torch.tensor(cuts, dtype=torch.int64, device="cpu").to(self.device)
+
     def gather(self, partial: Tensor, tensors: int) -> Tensor:
-        """Sums of the items [items, sums] -> sums of the tensors [tensors, sums]."""
-        if self.rows is None:
+        """Sums of the items [items, sums] -> sums of the tensors [tensors, sums], if they are not that already."""
+        if self.rows is None or len(partial) == tensors:
             return partial
         return partial.new_zeros(tensors, partial.shape[1]).index_add_(0, self.rows, partial)
 
@@ -99,7 +111,8 @@ def pack(numbers: list[Number], device: torch.device) -> tuple[Tensor, int]:
     """
     if device.type == "cpu" and not any(isinstance(x, Bundle) for x in numbers):
         plain = [float(x) for x in numbers]  # type: ignore[arg-type]
-        return torch.tensor([y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)], dtype=torch.float64), 0
+        forms = [y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)]
+        return torch.tensor(forms, dtype=torch.float64, device=device), 0
     columns = torch.broadcast_tensors(*(_column(x, device) for x in numbers))
     x = torch.stack(columns, -1)
     packed = torch.stack([x, 1 / x, 1 - x], -1).flatten(1)
