@@ -82,7 +82,7 @@ def test_long_sums_are_compared_with_float64():
 
 def test_a_sample_of_everything_is_without_error(monkeypatch):
     monkeypatch.setattr(sampling, "sample", lambda x: x)
-    (row,) = sampling.table(tiny=True)
+    ((row,),) = sampling.tables(tiny=True)
     assert row["alignment"]["high"] == row["difference"]["high"] == 0
     assert row["agreed"] == row["agreed_averaged"] == 1
 

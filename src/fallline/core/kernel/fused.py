@@ -7,6 +7,7 @@ program multiplies with c, so the kernel's learning rate is lr c (1 - beta^n).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -51,8 +52,8 @@ def formula(program: Program, ref: int, gradient: int = -1) -> Found:
 
 def adam(shrink: Any, fresh1: Any, c: Any, fresh2: Any, c2: Any, eps: Any, size: Any, t: Any) -> dict[str, Any]:
     """Adam's arguments from p <- shrink p + size (c m) / (sqrt(c2 v) + eps)."""
-    lr = round(-size * c * (1 - (1 - fresh1) ** t), 15)
-    decay = {"weight_decay": round((1 - shrink) / lr, 12)} if shrink != 1 and lr else {}
+    lr = -size * c * (1 - (1 - fresh1) ** t)
+    decay = {"weight_decay": (1 - shrink) / lr} if shrink != 1 and lr else {}
     return {"lr": lr, "beta1": 1 - fresh1, "beta2": 1 - fresh2, "eps": eps, **decay}
 
 
@@ -141,7 +142,8 @@ class Fused:
         _, places = write(rule, reading, dtype, match.maximize)
         told = [numbers(rule, reading, dtype, t, 1.0) for t in (1.0, 5.0)]
         first, later = (match.told([x[place] for place in places], t) for x, t in zip(told, (1.0, 5.0), strict=True))
-        return first if first == later else None
+        same = all(math.isclose(x, later[key], rel_tol=1e-13) for key, x in first.items())
+        return first | {"lr": round(first["lr"], 13)} if same else None  # 1 lr is lr, 0.9999999999999999 lr is not
 
 
 class Call:
