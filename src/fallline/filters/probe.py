@@ -46,7 +46,8 @@ class Probe(Candidates):
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The full buffer, its taps' sum and energy, and the sampled candidates."""
         seen = sample(p) if p.numel() else p
-        sampled = {f"m{k}": torch.zeros_like(seen) for k in range(len(self.filters))} if self.measures else {}
+        side_by_side = seen.new_zeros(len(self.filters), *seen.shape)  # one place in memory for what is read together
+        sampled = {f"m{k}": m for k, m in enumerate(side_by_side)} if self.measures else {}
         numbers = {name: torch.zeros((), dtype=torch.float64, device=p.device) for name in ("sum", "energy")}
         return {"m": torch.zeros_like(p), **numbers, **sampled}
 

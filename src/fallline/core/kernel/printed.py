@@ -78,31 +78,53 @@ class Fields:
         self.addresses["g"], self._last = self._table(addresses, self._captured[-1]), []
 
 
+class Work(NamedTuple):
+    """What passes walk over: all coordinates, the same in an order for reading alone, and a scout's sample."""
+
+    everything: Items
+    stripes: Items
+    sample: Items
+
+    def items(self, reading: str) -> Items:
+        """What a reading walks over."""
+        return {"look": self.stripes, "scout": self.sample}.get(reading, self.everything)
+
+
 class Pass:
     """One reading of a chunk's rule over all its coordinates, or over its sample."""
 
-    def __init__(self, chunk: Chunk, reading: str, fields: Fields, items: Items, backends: list[Backend]) -> None:
-        self.chunk, self.reading, self.items, self.layout = chunk, reading, items, chunk.layout
+    def __init__(self, chunk: Chunk, reading: str, fields: Fields, work: Work, backends: list[Backend]) -> None:
+        self.chunk, self.reading, self.layout = chunk, reading, chunk.layout
+        self.items = items = work.items(reading)
+        self.counts = work.everything.counts(len(chunk.owners)), items.counts(len(chunk.owners))
+        self.weights: Tensor | None = None
+        if reading != "look" and all(part.scope == "global" for part in chunk.rule.choosers.values()):
+            self.weights = (self.counts[0] / self.counts[1])[None]
+            self.counts = (self.counts[0].sum()[None],) * 2
         dtype = chunk.p.dtype
         self.columns, self.dtype = columns(chunk.rule, dtype), chunk.rule.computes_in(dtype)
         program, self.places = write(chunk.rule, reading, dtype, bool(chunk.group["maximize"]))
         bound = (backend.bind(program, fields, items) for backend in backends)
         self.run = next((run for run in bound if run is not None), None)
 
-    def __call__(self, fit: Fit, counts: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Perform the reading; what the rule measured, by slot."""
+    def __call__(self, fit: Fit) -> dict[str, Tensor]:
+        """Perform the reading; what the rule measured, by slot.
+
+        A row for each tensor; or if all decide together one row, in which a sample's sums stand for the whole tensors.
+        """
 
         def run(numbers: list[Number]) -> Tensor:
             assert self.run is not None
-            return self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
+            sums = self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
+            return sums if self.weights is None or not sums.shape[1] else self.weights @ sums
 
         if self.run is not None and self.run.numberless:
             run([])
             return {}
-        tape = Reader(self.columns, self.dtype, counts, self.places, run)
+        tape = Reader(self.columns, self.dtype, self.counts, self.places, run)
         told = self.sight(tape).perform(self.reading)
         sums = tape.finish()
-        return self.sight(Reader(self.columns, self.dtype, counts, [], run, sums)).answer() if tape.early else told
+        return self.sight(Reader(self.columns, self.dtype, self.counts, [], run, sums)).answer() if tape.early else told
 
     def sight(self, tape: Reader) -> Sight:
         """What the rule sees with this tape."""
@@ -119,27 +141,15 @@ def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:
     return ("whole",) if late or not chunk.measures else ("first", "second")
 
 
-class Work(NamedTuple):
-    """What passes walk over: all coordinates, the same in an order for reading alone, and a scout's sample."""
-
-    everything: Items
-    stripes: Items
-    sample: Items
-
-
 class Printed:
     """The route of a chunk whose rule was printed, or recognised as one that torch has a kernel for."""
 
     def __init__(self, chunk: Chunk, late: bool, work: Work, backends: list[Backend]) -> None:
         self.chunk, self.fields = chunk, Fields(chunk)
-        self.counts = (work.everything.counts(len(chunk.owners)), work.sample.counts(len(chunk.owners)))
         self.head, *tail = readings(chunk, late)
         self.tail = tail[0] if tail else self.head
-        items = {"look": work.stripes, "scout": work.sample}
-        self.passes = {
-            reading: Pass(chunk, reading, self.fields, items.get(reading, work.everything), backends)
-            for reading in ("look", self.head, *tail)
-        }
+        wanted = ("look", self.head, *tail)
+        self.passes = {reading: Pass(chunk, reading, self.fields, work, backends) for reading in wanted}
         self.complete = all(self.passes[reading].run is not None for reading in (self.head, *tail))
         self.sees = self.passes["look"].run is not None
 
@@ -155,18 +165,18 @@ class Printed:
         """Sum of 0 g."""
         if not self.sees:
             return Readable(self.chunk).soundness()
-        return self.passes["look"](True, self.counts)["look"]
+        return self.passes["look"](True)["look"]
 
     def visit(self, fit: Fit, apply: bool) -> dict[str, Tensor]:
         """One pass, or after a scout's pass over the sample one over everything."""
         with kept_unless(fit, self.chunk.numbers):
             self.chunk.tick()
-            told = self.passes[self.head](fit, self.counts)
+            told = self.passes[self.head](fit)
             if apply and self.head == "scout":
-                self.passes[self.tail](fit, self.counts)
+                self.passes[self.tail](fit)
         return told
 
     def apply(self, fit: Fit) -> None:
         """The rest, after the decision."""
         with kept_unless(fit, self.chunk.numbers):
-            self.passes[self.tail](fit, self.counts)
+            self.passes[self.tail](fit)
