@@ -106,7 +106,7 @@ class Descent(torch.optim.Optimizer):
         return loss
 
     def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
-        late = self.delay == 1 or not plan.measures
+        late = plan.late or not plan.measures
         told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
             show_choices(self.param_groups, plan.chunks, self._echo)
@@ -122,17 +122,17 @@ class Descent(torch.optim.Optimizer):
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
-        rules = self._rules()
-        found = survey(self.param_groups, self.state)
-        if self._plan is None or self._plan.rules != rules or not self._plan.seen.same(found):
+        rules, late = self._rules(), self.delay == 1
+        found, plan = survey(self.param_groups, self.state), self._plan
+        if plan is None or plan.rules != rules or plan.late != late or not plan.seen.same(found):
             self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
-            self._plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, self.delay == 1)
+            self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups, self.state)
-        self._plan.gather(found)
-        if any(capturing(chunk.clock.device) for chunk in self._plan.chunks[:1]):
-            self._echo.captured.append(self._plan)
-        return self._plan
+        plan.gather(found)
+        if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
+            self._echo.captured.append(plan)
+        return plan
 
     def _rules(self) -> list[Rule]:
         """The rule of every group."""

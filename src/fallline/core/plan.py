@@ -1,8 +1,8 @@
 """Plan: which parameters walk together, and which decide together.
 
-Parameters of one group with equal device, dtype and history form a block; blocks are cut into chunks by a byte
-budget, because on a CPU a whole-model foreach falls out of the cache and is slower than a plain loop. A plan holds
-until a gradient appears or disappears, a rule changes or state is loaded.
+Parameters of one group with equal device, dtype and history form a block, which a kernel walks over as it is. Without
+one blocks are cut into chunks by a byte budget, because on a CPU a whole-model foreach falls out of the cache. A plan
+holds until a gradient appears or disappears, a rule changes or state is loaded.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
     gradients: list[Any] = [p.grad for p in params]
     alike = list(map(dense, params, gradients))
-    places = [hash((group["foreach"], group["fused"])) for group in groups]
-    places += [len(group["params"]) for group in groups]
+    flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
+    places = list(map(hash, flags))
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     held: list[Any] = [x for p in params for x in state[p].values()]
     return Survey([*places, *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
@@ -96,6 +96,7 @@ class Plan:
     chunks: list[Chunk]
     scopes: list[Scope]
     rules: list[Rule]
+    late: bool  # whether decisions act in the next step
     seen: Survey
 
     @property
@@ -145,7 +146,7 @@ def make_plan(
     rank = {id(g): i for i, g in enumerate(seen.gradients)}
     for chunk in () if members else chunks:
         chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
-    return Plan(chunks, list(_scopes(chunks, state)), rules, seen._replace(gradients=[], addresses=[]))
+    return Plan(chunks, list(_scopes(chunks, state)), rules, late, seen._replace(gradients=[], addresses=[]))
 
 
 def _chunks(
