@@ -83,10 +83,9 @@ def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     gradients: list[Any] = [p.grad for p in params]
     alike = list(map(dense, params, gradients))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
-    places = list(map(hash, flags))
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     held: list[Any] = [x for p in params for x in state[p].values()]
-    return Survey([*places, *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
+    return Survey([*map(hash, flags), *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
 
 
 @dataclass(frozen=True, eq=False)
