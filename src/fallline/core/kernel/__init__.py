@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..chunk import Chunk
+from ..field import tensors_of
 from .eager import Eager
 from .fused import Fused
 from .native import Native
@@ -26,12 +27,13 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 def dense(p: Tensor, g: Tensor | None) -> bool:
     """Whether a gradient lies in memory as its parameter does; asked in every step, so no more than needed."""
-    return type(g) is Tensor and g.dtype is p.dtype and g.layout is torch.strided and g.is_contiguous()
+    alike = type(g) is Tensor and g.dtype is p.dtype and g.layout is torch.strided
+    return alike and g.is_contiguous() and p.is_contiguous()  # type: ignore[union-attr]
 
 
 def plain(p: Tensor) -> bool:
     """Whether a parameter and its gradient are dense memory that an address describes."""
-    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and p.is_contiguous() and dense(p, p.grad)
+    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and dense(p, p.grad)
 
 
 def route(chunk: Chunk, late: bool) -> Chunk | None:
@@ -82,6 +84,8 @@ def _obstacle(chunk: Chunk, late: bool) -> str | None:
     p, rule = chunk.owners[0], chunk.rule
     if not plain(p):
         return f"weights of {p.dtype}, {type(p).__name__}, or gradients that are not contiguous and of the same dtype"
+    if not all(x.is_contiguous() for key in chunk.layout.fields for x in tensors_of(chunk.entry(key))):
+        return "its state lies in memory otherwise than the weights"
     if not rule.metric.elementwise:
         return f"{rule.metric} needs whole matrices"
     if not rule.write.traced:
@@ -89,6 +93,6 @@ def _obstacle(chunk: Chunk, late: bool) -> str | None:
     try:
         for reading in readings(chunk, late):
             write(rule, reading, chunk.p.dtype, bool(chunk.group["maximize"]))
-    except (AttributeError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # whatever a part does with symbols that it would not do with tensors
         return f"it says what kernels do not understand ({error})"
     return None

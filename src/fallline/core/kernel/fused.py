@@ -63,8 +63,8 @@ def sgd(mu: Any, share: Any, size: Any, nesterov: bool = False) -> dict[str, Any
 
 
 NEARLY_0 = 1e-300  # torch's SGD leaves the average alone where its momentum is exactly 0
-MEAN = "lerp(m, G, #)"
-STEP = f"((({MEAN} * #) * 1/(sqrt((lerp(v, (G * G), #) * #)) + #)) * #)"
+MEAN, SQUARES = "lerp(m, G, #)", "lerp(v, (G * G), #)"
+STEP = f"((({MEAN} * #) * 1/(sqrt(({SQUARES} * #)) + #)) * #)"
 FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
     f"((p * #) + {STEP})": adam,
     f"(p + {STEP})": partial(adam, 1.0),
@@ -83,6 +83,13 @@ class Match(NamedTuple):
     numbers: tuple[tuple[int, str], ...]
     maximize: bool
     decay: tuple[tuple[int, str], ...]
+
+    def unbiased(self, slots: list[float], t: float) -> bool:
+        """Whether squares are divided by 1 - beta2^t, as torch's kernel does."""
+        if self.arguments not in (FORMULAS[f"((p * #) + {STEP})"], FORMULAS[f"(p + {STEP})"]):
+            return True
+        fresh2, c2 = (FORMS[form](slots[slot]) for slot, form in self.numbers[-4:-2])
+        return math.isclose(c2 * (1 - (1 - fresh2) ** t), 1.0, rel_tol=1e-9)
 
     def told(self, slots: list[float], t: float) -> dict[str, Any]:
         """The kernel's arguments from the program's numbers at age t."""
@@ -104,9 +111,16 @@ def recognise(program: Program) -> Match | None:
     gradient = max(gradients, key=lambda ref: len(said[ref].text))
     found = formula(program, stored["p"], gradient)
     arguments = FORMULAS.get(found.text)
-    if arguments is None:
+    kept = {NAMES.get(name, name): formula(program, ref, gradient).text for name, ref in stored.items() if name != "p"}
+    if arguments is None or kept != _keeps(found.text):
         return None
     return Match(arguments, found.numbers, said[gradient].text.find("-") >= 0, said[gradient].numbers)
+
+
+def _keeps(text: str) -> dict[str, str]:
+    """What torch's kernel for a formula remembers."""
+    means = [mean for mean in (MEAN, "((m * #) + G)", "((m * #) + (G * #))") if mean in text]
+    return ({"m": means[0]} if means else {}) | ({"v": SQUARES} if SQUARES in text else {})
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {
@@ -127,21 +141,27 @@ class Fused:
         if any(part.scope != "global" for part in self.chunk.rule.choosers.values()):
             return None  # every tensor has numbers of its own
         match = recognise(program)
-        fixed = match and self._fixed(match)
-        if match is None or (fields.device.type != "cpu" and fixed is None):
+        if match is None:
+            return None
+        told = [(self._slots(match, t), t) for t in (1.0, 5.0)]
+        fixed = self._fixed([match.told(slots, t) for slots, t in told])
+        if not all(match.unbiased(slots, t) for slots, t in told) or (fields.device.type != "cpu" and fixed is None):
             return None
         return Call(self.chunk, match, fixed, fields, torch.zeros(len(items.given), 0, device=fields.device))
 
-    def _fixed(self, match: Match) -> dict[str, Any] | None:
-        """The arguments for lr = 1, if nothing but the learning rate moves in them."""
-        rule = self.chunk.rule
-        dtype = self.chunk.p.dtype
-        if self.chunk.layout.numbers:
-            return None
+    def _slots(self, match: Match, t: float) -> list[float]:
+        """The program's numbers at age t, for lr = 1 and decisions drawn at random."""
+        rule, dtype = self.chunk.rule, self.chunk.p.dtype
         reading = "walk" if rule.scouts else "whole"
         _, places = write(rule, reading, dtype, match.maximize)
-        told = [numbers(rule, reading, dtype, t, 1.0) for t in (1.0, 5.0)]
-        first, later = (match.told([x[place] for place in places], t) for x, t in zip(told, (1.0, 5.0), strict=True))
+        found = numbers(rule, reading, dtype, t, 1.0)
+        return [found[place] for place in places]
+
+    def _fixed(self, told: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The arguments for lr = 1, if nothing but the learning rate moves in them."""
+        first, later = told
+        if self.chunk.layout.numbers:
+            return None
         same = all(math.isclose(x, later[key], rel_tol=1e-13) for key, x in first.items())
         return first | {"lr": round(first["lr"], 13)} if same else None  # 1 lr is lr, 0.9999999999999999 lr is not
 

@@ -47,11 +47,22 @@ def _shelf() -> Path:
         shelf = root.expanduser() / "kernels"
         shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
         told = shelf.stat()
-        if told.st_uid == os.getuid() and not told.st_mode & 0o022 and os.access(shelf, os.W_OK):
+        if (
+            told.st_uid == os.getuid()
+            and not _shared(shelf)
+            and not _shared(shelf.parent)
+            and os.access(shelf, os.W_OK)
+        ):
             return shelf
     except OSError:
         pass
     return Path(tempfile.mkdtemp(prefix="fallline-"))
+
+
+def _shared(folder: Path) -> bool:
+    """Whether others may rename what lies in it."""
+    mode = folder.stat().st_mode
+    return bool(mode & 0o022) and not mode & 0o1000
 
 
 @lru_cache(maxsize=1)
@@ -72,6 +83,29 @@ def _build(source: str, where: Path) -> None:
         product.replace(where)  # whole or not at all: other processes may build the same
 
 
+def _open(source: str, where: Path) -> Any:
+    try:
+        run = ctypes.CDLL(str(where)).run
+    except OSError:  # cut short by a full disk, or by a copy
+        _build(source, where)
+        run = ctypes.CDLL(str(where)).run
+    return run
+
+
+TOLD: set[str] = set()
+
+
+def _complain(who: str, why: str) -> None:
+    """Warn once for each compiler."""
+    if who not in TOLD:
+        TOLD.add(who)
+        warnings.warn(
+            f"Fallline could not compile a kernel with {who} and goes on with the readable rule, which is slower: "
+            f"{why} (FALLLINE_NATIVE=0 stops the attempt.)",
+            stacklevel=2,
+        )
+
+
 @cache
 def load(program: Program) -> Callable[..., Any] | None:
     """The program as a function of addresses; None where it cannot be had."""
@@ -83,14 +117,10 @@ def load(program: Program) -> Callable[..., Any] | None:
     try:
         if not where.exists():
             _build(source, where)
-        run = ctypes.CDLL(str(where)).run
+        run = _open(source, where)
     except (OSError, subprocess.CalledProcessError) as error:
         told = getattr(error, "stderr", None) or b""
-        warnings.warn(
-            f"Fallline could not compile a kernel with {compiler()} and goes on with the readable rule, which is "
-            f"slower: {error} {told.decode(errors='replace')[:500]} (FALLLINE_NATIVE=0 stops the attempt.)",
-            stacklevel=2,
-        )
+        _complain(str(compiler()), f"{error} {told.decode(errors='replace')[:500]}")
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     run.argtypes, run.restype = [pointer, pointer, number, number, pointer, number, pointer], None
@@ -144,7 +174,7 @@ def spare(program: Program) -> list[tuple[int, int, int]]:
         number = ops[users[0][2]] if len(users) == 1 and users[0][0] == "mul" else ("",)
         if op[0] == "load" and op[1] not in written and number[0] == "number" and number[2] == "plain":
             found[op[1]] = number[1]
-    kinds = {c[1:]: i for i, c in enumerate(program.columns) if i not in found}
+    kinds = {c[1:]: i for i, c in enumerate(program.columns) if c[0] == "p"}  # finite, if anything is
     return [(i, slot, kinds[kind]) for i, slot in found.items() if (kind := program.columns[i][1:]) in kinds]
 
 

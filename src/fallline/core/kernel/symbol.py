@@ -39,6 +39,7 @@ class Tape(Protocol):
 
     columns: dict[str, tuple[torch.dtype, bool]]  # (dtype, whether it is like the sample)
     dtype: torch.dtype  # of the arithmetic
+    measuring: bool  # whether sums may be asked for
 
     def op(self, name: str, *operands: Any) -> int:
         """An operation on one coordinate; gives its name."""

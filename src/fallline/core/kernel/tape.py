@@ -29,6 +29,7 @@ class Writer:
         self.columns, self.dtype, self.kept = columns, dtype, kept
         self.slots = iter(slots)
         self.numbers = len(set(slots))
+        self.measuring = False
         self.ops: dict[Op, int] = {}
         self.stores: dict[str, int] = {}
         self.sums: list[int] = []
@@ -48,6 +49,8 @@ class Writer:
             self.stores[column] = ref
 
     def total(self, ref: int) -> Tensor:
+        if not self.measuring:
+            raise NotImplementedError("a sum that is not measured")
         self.sums.append(ref)
         return torch.zeros(1, dtype=torch.float64)
 
@@ -91,6 +94,7 @@ class Reader:
         self.places, self.run, self.sums = places, run, sums
         self.last = max(places, default=-1)
         self.numbers: list[Number] = []
+        self.measuring = False
         self.asked = 0
         self.early = False
 
