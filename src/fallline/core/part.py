@@ -215,6 +215,7 @@ class Scale(Part):
     """How loud the chosen filter speaks: the factor on its output."""
 
     signed: ClassVar[bool] = False  # positive also where the taps sum to nothing or less
+    unit: ClassVar[bool] = False  # the factor makes the gain 1
 
     @abstractmethod
     def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:

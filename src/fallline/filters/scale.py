@@ -23,6 +23,8 @@ class UnitGain(Scale):
     2.0
     """
 
+    unit: ClassVar[bool] = True
+
     def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
         """1 / gain."""
         return 1 / gain
