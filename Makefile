@@ -15,6 +15,8 @@ INSTALL := $(PIP) install --constraint constraints.txt --editable
 
 # Not among the constraints: torch's CUDA builds pin a Triton of their own, which `make triton` leaves in place.
 TRITON := triton==3.9.0
+# Its interpreter tests the CUDA kernels beside a CPU build of torch on Linux; elsewhere those tests are skipped.
+WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cuda and (p.system(), p.machine()) == ("Linux", "x86_64"))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -89,4 +91,5 @@ $(VENV)/.bench: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"
 	@$(INSTALL) ".[test]"
+	@$(PY) -c '$(WANTS_TRITON)' || $(PIP) install --quiet $(TRITON) || echo "Without Triton its kernels' tests are skipped."
 	@touch $(VENV)/.race $@
