@@ -85,7 +85,7 @@ class Descent(torch.optim.Optimizer):
             )
         return self.rule
 
-    @_disable_dynamo  # torch.compile(opt.step) runs it as it is, until there are kernels to compile
+    @_disable_dynamo  # torch.compile(opt.step) runs it as it is: it has kernels of its own
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is."""

@@ -78,7 +78,7 @@ class Survey(NamedTuple):
 
 
 def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
-    """Look at every parameter that has a gradient; a microsecond for each."""
+    """Look at every parameter that has a gradient; one or two microseconds for each."""
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
     gradients: list[Any] = [p.grad for p in params]
     alike = list(map(dense, params, gradients))

@@ -171,8 +171,6 @@ def _gains(chunk: Chunk, mem: Memory) -> list[Tensor]:
     """What learning rates are multiplied with; 1 where the metric takes a direction's length away."""
     rule = chunk.rule
     t = chunk.clock.double()
-    if getattr(getattr(rule.filter, "scale", None), "unit", False):
-        return [torch.ones_like(t)]
     return _numbers(rule.filter.gain(mem, t), t) if rule.metric.linear else [torch.ones_like(t)]
 
 

@@ -54,7 +54,7 @@ class Bank(Candidates):
         ]
         return sum(parts[1:], start=parts[0])
 
-    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+    def _loudness(self, mem: Memory, t: Tensor) -> Tensor:
         """c times the mixture's sum of taps."""
         gains = response.gain(*self.poles(t.device), t)
         return self._factor(mem, t).mul(each(lambda w: (w * gains).sum(), mem.weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -94,6 +95,14 @@ class Candidates(Filter, Chooser):
         """beta and nu of the choice, one number, or one for each tensor."""
         beta, nu = self.poles(_device(mem))
         return self._mean(beta, mem.weights), self._mean(nu, mem.weights) if self.ahead else _one(beta.device)
+
+    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+        """c times the sum of the taps that made the last output."""
+        return torch.ones_like(t) if self.scale.unit else self._loudness(mem, t)
+
+    @abstractmethod
+    def _loudness(self, mem: Memory, t: Tensor) -> Tensor:
+        """The same for any scale."""
 
     def _mean(self, x: Tensor, weights: Field) -> Tensor:
         if self.selector.single:

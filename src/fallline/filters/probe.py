@@ -75,7 +75,7 @@ class Probe(Candidates):
         u = lerp(g, mem.m, nu) if self.ahead else mem.m
         return u.mul(self._factor(mem, beta, nu, t))
 
-    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+    def _loudness(self, mem: Memory, t: Tensor) -> Tensor:
         """c times the sum of the taps that made the last output."""
         beta, nu = self.blended(mem)
         taps = each(lambda *seb: self._heard(*seb)[0], mem.sum, mem.energy, beta, nu)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .symbol import Op, Program
+from .symbol import ARITHMETIC, Op, Program
 from .table import FORMS
 
 REALS = {torch.float32: "float", torch.float64: "double"}
@@ -46,11 +46,7 @@ void run(const int64_t *const *base, const int64_t *items, int64_t first, int64_
 """
 
 BODY: dict[str, str] = {
-    "add": "{0} + {1}",
-    "sub": "{0} - {1}",
-    "mul": "{0} * {1}",
-    "lerp": "{3} * {0} + {2} * {1}",
-    "neg": "-{0}",
+    **ARITHMETIC,
     "sqrt": "sqrt{f}({0})",
     "sign": "(real)({0} > 0) - (real)({0} < 0)",
     "abs": "fabs{f}({0})",

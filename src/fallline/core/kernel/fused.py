@@ -25,8 +25,6 @@ SAID = {"add": "({} + {})", "mul": "({} * {})", "lerp": "lerp({}, {}, {})", "neg
 NAMES = {"filter.m": "m", "filter.b": "m", "metric.v": "v"}
 GRADIENTS = ("g", "-g", "(g + (p * #))", "(-g + (p * #))")
 
-Values = list[Any]  # numbers, or 0-d tensors
-
 
 class Found(NamedTuple):
     """A formula, and the slots and forms of its numbers in the order in which it names them."""

@@ -15,6 +15,16 @@ Op = tuple[Any, ...]
 Number = float | Tensor | Bundle
 
 
+# Operations that C and Python write alike; the printers add their own for the others.
+ARITHMETIC: dict[str, str] = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "lerp": "{3} * {0} + {2} * {1}",
+    "neg": "-{0}",
+}
+
+
 @dataclass(frozen=True)
 class Program:
     """What happens to one coordinate, in single assignments: an operation's place in `ops` is its name.

@@ -20,7 +20,7 @@ import torch
 
 from .launch import Launch, language, tried
 from .printed import Fields, Run
-from .symbol import Op, Program
+from .symbol import ARITHMETIC, Op, Program
 from .table import FORMS, Items
 
 PIECE = 1 << 14  # coordinates of one program
@@ -73,11 +73,7 @@ SPREAD = """\
 {masked}"""
 
 BODY: dict[str, str] = {
-    "add": "{0} + {1}",
-    "sub": "{0} - {1}",
-    "mul": "{0} * {1}",
-    "lerp": "{3} * {0} + {2} * {1}",
-    "neg": "-{0}",
+    **ARITHMETIC,
     "sign": "({0} > 0).to({real}) - ({0} < 0).to({real})",
     "abs": "tl.abs({0})",
 }
