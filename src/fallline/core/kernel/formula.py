@@ -31,8 +31,9 @@ class Formula:
 
     def _bind(self, key: Hashable) -> Bound | None:
         shapes = tuple((name, x.shape, x.dtype) for name, x in self.given.items())
-        found = _prepared((key, shapes), self.body, self.given)
-        return Bound(*found, self.given) if found else None
+        with torch.device("cpu"):  # whatever the user's default device is
+            found = _prepared((key, shapes), self.body, self.given)
+            return Bound(*found, self.given) if found else None
 
     def __call__(self, cut: Cut | None = None) -> list[Tensor]:
         """Evaluate; `cut` stands in the middle, where the body asks for it: a kernel's numbers in, its sums out."""
