@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
-
 from conformance.recipe import Recipe
-from kit import differences, feed, owned, snapshot, stream, walk
+from kit import differences, feed, owned, stream
 
 
 def test_b7_the_gradient_is_left_as_found(recipe: Recipe) -> None:
