@@ -87,6 +87,8 @@ ALL_OF_TORCH = {
     "a5_a_groups_momentum_is_validated": "torch validates the constructor's numbers, not those of a group",
     "a8_the_callers_dict_is_left_alone": "torch writes the defaults into the caller's dict, which becomes the group",
     "a12_a_gradient_from_before_the_freeze_does_not_count": "torch moves whatever has a gradient, frozen or not",
+    "d5_what_others_keep_there_comes_back_too": "torch casts all state but `step` to the parameter's dtype",
+    "d7": "torch's loaded state is the source's own tensors, and steps write into them",
     "b10": "torch lets nan and inf into the weights without a word",
 }
 KNOWN = {(test, who): why for test, why in ALL_OF_TORCH.items() for who in TORCH}

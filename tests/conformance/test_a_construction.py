@@ -177,7 +177,9 @@ def test_a3_every_dtype(recipe: Recipe) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a3_devices_may_be_mixed(recipe: Recipe) -> None:
-    ws = [Parameter(w.detach().to(device)) for w, device in zip(weights([(6, 4), (4, 4)]), ("cpu", "cuda"), strict=True)]
+    ws = [
+        Parameter(w.detach().to(device)) for w, device in zip(weights([(6, 4), (4, 4)]), ("cpu", "cuda"), strict=True)
+    ]
     opt = recipe.build(ws)
     for p in ws:
         p.grad = torch.ones_like(p)

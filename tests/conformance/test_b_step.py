@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
@@ -107,6 +108,7 @@ def test_b4_schedulers_and_accelerate_may_wrap_it(recipe: Recipe) -> None:
     scheduler = lr_scheduler.ExponentialLR(opt, 0.5)
     inner, calls = opt.step, []
 
+    @functools.wraps(inner)
     def patched(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
         return inner(*args, **kwargs)
