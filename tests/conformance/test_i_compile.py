@@ -23,8 +23,11 @@ def fresh_compiler() -> None:
 
 
 def close(a: Any, b: Any) -> None:
-    """Compiled and eager agree to rounding; where step itself is not compiled, to the last bit."""
-    torch.testing.assert_close([p.detach() for p in owned(a)], [p.detach() for p in owned(b)], rtol=1e-4, atol=1e-5)
+    """Compiled and eager agree to rounding, which is bfloat16's where torch's Muon orthogonalises."""
+    rounding = 1e-2 if type(a) is torch.optim.Muon else 1e-5
+    torch.testing.assert_close(
+        [p.detach() for p in owned(a)], [p.detach() for p in owned(b)], rtol=10 * rounding, atol=rounding
+    )
 
 
 def turning(params: list[Any]) -> list[list[torch.Tensor]]:

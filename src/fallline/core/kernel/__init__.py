@@ -3,6 +3,7 @@
 The table that this package is: composition -> kernel. A rule is run once on symbols (`symbol`, `reading`), which gives
 a program; backends turn programs into something that runs. torch's own fused kernels come first, for programs that are
 recognised as theirs (`fused`); then C on the host (`native`) and Triton on GPUs (`triton`), printed from the program.
+What happens to single numbers around a program is recorded and printed as C too (`formula`, `record`, `scalar`).
 Without any of them the readable rule walks: let `route` return None always, and everything still works, slower.
 """
 
