@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class Formula:
 
     def _bind(self, key: Hashable) -> Bound | None:
         shapes = tuple((name, x.shape, x.dtype) for name, x in self.given.items())
-        with torch.device("cpu"):  # whatever the user's default device is
+        with at_home():
             found = _prepared((key, shapes), self.body, self.given)
             return Bound(*found, self.given) if found else None
 
@@ -40,6 +41,12 @@ class Formula:
         if self.bound is not None:
             return self.bound(cut)
         return list(self.body(self.given, cut or _nowhere))
+
+
+def at_home() -> AbstractContextManager[Any]:
+    """On the host, whatever the user's default device is; where that is the host, without a word to every operation."""
+    here = torch.get_default_device().type == "cpu"
+    return nullcontext() if here else torch.device("cpu")
 
 
 def _near(x: Any) -> bool:
