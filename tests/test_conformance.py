@@ -14,6 +14,7 @@ pytest.importorskip("rich", reason="the page's printer needs rich")
 
 from benchmarks import conformance
 from benchmarks.line import ELSEWHERE, LETTERS, LINES
+
 from conformance.recipe import KNOWN, RECIPES, known
 
 ROOT = Path(__file__).parent.parent
