@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, form, forms, restore
+from .accord import compare as compare_processes
+from .accord import pooled
+from .checkpoint import FORMAT, assemble, carry, compare, form, forms, restore
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
@@ -98,9 +100,10 @@ class Descent(torch.optim.Optimizer):
             check_owner(group)
         plan = self._current_plan()
         try:
-            fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
+            fit = self._guard.check(plan, self.param_groups, self._echo)
             if fit is not False:
                 self._walk(plan, fit)
+            compare_processes(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss
@@ -110,10 +113,9 @@ class Descent(torch.optim.Optimizer):
         told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
             show_choices(self.param_groups, plan.chunks, self._echo)
-        for scope in plan.scopes:
+        for scope, measured in zip(plan.scopes, pooled(plan.scopes, told), strict=True):
             with kept_unless(fit, scope.tensors):
-                rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
-                scope.decide(torch.cat(rows) if len(rows) > 1 else rows[0])
+                scope.decide(measured)
         if not late:
             for chunk in plan.chunks:
                 if chunk.measures:
@@ -125,7 +127,7 @@ class Descent(torch.optim.Optimizer):
         rules, late = self._rules(), self.delay == 1
         found, plan = survey(self.param_groups, self.state), self._plan
         if plan is None or plan.rules != rules or plan.late != late or not plan.seen.same(found):
-            self._guard.refuse(self.param_groups, type(self).__name__)
+            self._guard.refuse(self.param_groups, rules, type(self).__name__)
             self._allocate(rules)
             self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups, self.state)
@@ -175,6 +177,7 @@ class Descent(torch.optim.Optimizer):
         self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
+        assemble(self.param_groups, rules, self.state)
         for group, rule in zip(self.param_groups, rules, strict=True):
             group["recipe"] = rule.recipe
         return super().state_dict()
@@ -190,7 +193,7 @@ class Descent(torch.optim.Optimizer):
             saved.update(given)
 
         def put_back(_: Any) -> None:
-            restore(self.state, self.param_groups, saved)
+            restore(self.state, self.param_groups, saved, self._rules())
 
         hooks = [
             self.register_load_state_dict_pre_hook(look),

@@ -7,7 +7,7 @@ holds until a gradient appears or disappears, a rule changes or state is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from operator import is_
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .accord import circles
+from .block import blocks, cut, make_chunk
+from .border import near, near_gradient
 from .chunk import Chunk
-from .field import Field, as_field
-from .kernel import dense, plain, route
-from .memory import Memory, State, real, share
+from .kernel import dense, route
+from .memory import Memory, State, share
 from .part import Chooser
-from .rule import Rule, ours
+from .rule import Rule
 
-CPU_BYTES = 256 * 1024
-ACCELERATOR_BYTES = 256 * 1024 * 1024
 WHOLE = 1 << 62
 
 
@@ -80,12 +80,12 @@ class Survey(NamedTuple):
 def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     """Look at every parameter that has a gradient; one or two microseconds for each."""
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
-    gradients: list[Any] = [p.grad for p in params]
-    alike = list(map(dense, params, gradients))
+    gradients, here = list(map(near_gradient, params)), list(map(near, params))
+    alike = list(map(dense, here, gradients))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     held: list[Any] = [x for p in params for x in state[p].values()]
-    return Survey([*map(hash, flags), *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
+    return Survey([*map(hash, flags), *map(Tensor.data_ptr, here), *alike], [*params, *held], gradients, addresses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,7 @@ class Plan:
     rules: list[Rule]
     late: bool  # whether decisions act in the next step
     seen: Survey
+    others: list[Any]  # process groups with which a step must be agreed on
 
     @property
     def measures(self) -> bool:
@@ -138,88 +139,26 @@ def make_plan(
     chunks = [
         chunk
         for group, rule in zip(groups, rules, strict=True)
-        for block in _blocks((members or live)(group), rule, state)
+        for block in blocks((members or live)(group), rule, state)
         for chunk in _chunks(group, rule, block, state, budget, None if members else late)
     ]
     seen = survey(groups, state)
-    rank = {id(g): i for i, g in enumerate(seen.gradients)}
+    rank = {id(p): i for i, p in enumerate(seen.held[: len(seen.gradients)])}
     for chunk in () if members else chunks:
-        chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
-    return Plan(chunks, list(_scopes(chunks, state)), rules, late, seen._replace(gradients=[], addresses=[]))
+        chunk.ranks = [rank[id(p)] for p in chunk.owners]
+    scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
+    return Plan(chunks, scopes, rules, late, seen._replace(gradients=[], addresses=[]), others)
 
 
 def _chunks(
     group: dict[str, Any], rule: Rule, block: list[Tensor], state: Any, budget: int | None, late: bool | None
 ) -> Iterator[Chunk]:
     """The whole block where there is a kernel for it, else pieces that fit into the cache."""
-    if late is not None and (made := route(_chunk(group, rule, block, state), late)):
+    if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in _cut(block, 0 if group["foreach"] is False else budget):
-            yield _chunk(group, rule, owners, state)
-
-
-def _blocks(params: list[Tensor], rule: Rule, state: Any) -> Iterable[list[Tensor]]:
-    blocks: dict[Any, list[Tensor]] = {}
-    for p in params:
-        history = tuple(float(state[p][key]) for key in _numbers(rule, state[p]))
-        blocks.setdefault((p.device, p.dtype, plain(p), history), []).append(p)
-    return blocks.values()
-
-
-def _numbers(rule: Rule, state: State) -> list[str]:
-    """Single numbers that move alike in all parameters of a block: the clock, an average's sum of taps."""
-    apart = [key for slot, part in rule.choosers.items() for key in state if _decided(slot, part, key)]
-    return [key for key in sorted(ours(state)) if state[key].dim() == 0 and key not in apart]
-
-
-def _decided(slot: str, part: Chooser, key: str) -> bool:
-    """Whether a state entry differs between parameters of equal history, or belongs to the whole scope."""
-    name = key.removeprefix(f"{slot}.")
-    return key.startswith(f"{slot}.") and (part.scope != "global" or name in part.decisions(torch.device("meta")))
-
-
-def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
-    limit = (CPU_BYTES if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
-    part: list[Tensor] = []
-    size = 0
-    for p in block:
-        size += p.numel() * p.element_size()
-        if part and size > limit:
-            yield part
-            part, size = [], p.numel() * p.element_size()
-        part.append(p)
-    yield part
-
-
-def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) -> Chunk:
-    states = [state[p] for p in owners]
-    for key in _numbers(rule, states[0]):
-        shared = states[0][key]  # one clock for the chunk, not one for each parameter; others keep theirs
-        if not _alone(shared, key, states, state):
-            shared = shared.clone()
-        for entry in states:
-            entry[key] = shared
-    mem = {slot: Memory(_fields(slot, states)) for slot in rule.parts}
-    return Chunk(group, rule, owners, as_field([real(p.detach()) for p in owners]), mem, states[0]["step"])
-
-
-def _alone(shared: Tensor, key: str, states: list[State], state: Any) -> bool:
-    """Whether exactly these hold the tensor already: then it stays where it is, since a CUDA graph may write to it."""
-    entries = (entry for entry in state.values() if isinstance(entry, dict))  # users keep things of their own there
-    holders = sum(entry.get(key) is shared for entry in entries)
-    return holders == len(states) and all(entry[key] is shared for entry in states)
-
-
-def _fields(slot: str, states: list[State]) -> dict[str, Field]:
-    names = [key.removeprefix(f"{slot}.") for key in states[0] if key.startswith(f"{slot}.")]
-    return {name: _field([s[f"{slot}.{name}"] for s in states]) for name in names}
-
-
-def _field(remembered: list[Tensor]) -> Field:
-    """What all parameters share is one tensor, computed with once; what each has is a field."""
-    shared = all(x is remembered[0] for x in remembered)
-    return remembered[0] if shared else as_field(remembered)
+        for owners in cut(block, 0 if group["foreach"] is False else budget):
+            yield make_chunk(group, rule, owners, state)
 
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from ..border import near, near_gradient
 from ..chunk import Chunk
 from ..field import tensors_of
 from .eager import Eager
@@ -33,7 +34,8 @@ def dense(p: Tensor, g: Tensor | None) -> bool:
 
 def plain(p: Tensor) -> bool:
     """Whether a parameter and its gradient are dense memory that an address describes."""
-    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and dense(p, p.grad)
+    here = near(p)
+    return type(here) in (Parameter, Tensor) and here.dtype in DTYPES and dense(here, near_gradient(p))
 
 
 def route(chunk: Chunk, late: bool) -> Chunk | None:
@@ -82,6 +84,8 @@ def _work(chunk: Chunk) -> Work:
 def _obstacle(chunk: Chunk, late: bool) -> str | None:
     """Why a chunk's rule cannot become a program."""
     p, rule = chunk.owners[0], chunk.rule
+    if chunk.team:
+        return "its weights are sharded"
     if not plain(p):
         return f"weights of {p.dtype}, {type(p).__name__}, or gradients that are not contiguous and of the same dtype"
     if not all(x.is_contiguous() for key in chunk.layout.fields for x in tensors_of(chunk.entry(key))):
