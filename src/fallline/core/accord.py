@@ -71,7 +71,7 @@ def _summed(rows: list[Tensor], team: Team) -> list[Tensor]:
 
 def complete(samples: dict[Team, list[tuple[Tensor, Sampled]]]) -> None:
     """Fill samples with what others hold of them, in place, with one all-reduce for each team."""
-    for team, found in samples.items():
+    for team, found in ((team, found) for team, found in samples.items() if found):
         whole = _summed([place.mine(x).double() for x, place in found], team)
         for (x, _), full in zip(found, whole, strict=True):
             x.copy_(full)
