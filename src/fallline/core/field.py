@@ -129,11 +129,7 @@ class Place:
 
     def mine(self, x: Tensor) -> Tensor:
         """x as it enters sums."""
-        raise NotImplementedError
-
-    def sampled(self, runs: Runs) -> Any:
-        """The place of its sample, which can `pick` it."""
-        raise NotImplementedError
+        return x
 
 
 class Shards(Bundle):
@@ -143,6 +139,11 @@ class Shards(Bundle):
     """
 
     places: tuple[Any, ...]
+
+    @property
+    def counts(self) -> list[float]:
+        """How many coordinates each of them stands for."""
+        return [place.count for place in self.places]
 
     def _like(self, tensors: Iterable[Tensor]) -> Shards:
         return shards(tensors, self.places)
@@ -238,7 +239,7 @@ def count(x: Field) -> Tensor:
     """Number of elements, one number per tensor: [1] or [k], float64. Filled in on the device: a copy would wait."""
     if isinstance(x, Elsewhere):
         return x.count()
-    sizes = [place.count for place in x.places] if isinstance(x, Shards) else [part.numel() for part in tensors_of(x)]
+    sizes = x.counts if isinstance(x, Shards) else [part.numel() for part in tensors_of(x)]
     return torch.stack(
         [part.new_full((), n, dtype=torch.float64) for n, part in zip(sizes, tensors_of(x), strict=True)]
     )

@@ -60,10 +60,6 @@ class Shard(Place):
         )
         return sum(rows, start=torch.zeros((), dtype=torch.int64))
 
-    def mine(self, x: Tensor) -> Tensor:
-        """All of it."""
-        return x
-
     def sampled(self, runs: Runs) -> Sampled:
         """What of a sample of the whole tensor lies here."""
         if runs not in self.seen:
