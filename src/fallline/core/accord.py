@@ -41,16 +41,30 @@ def add_up(x: Tensor, groups: Iterable[Any]) -> Tensor:
     return x
 
 
-def pooled(scopes: list[Scope], told: Told) -> list[Tensor]:
-    """What was measured of whole tensors, [rows, numbers] for each scope: every team's rows in one all-reduce."""
+def joint(chunks: list[Chunk]) -> bool:
+    """Whether one all-reduce is enough for all: every rule scouts, and all parts are held by one team in one group.
+
+    All processes must answer alike, whichever routes their parts take.
+    """
+    teams = {chunk.team for chunk in chunks} - {None}
+    return all(chunk.rule.scouts for chunk in chunks) and sum(len(team.dims) for team in teams if team) == 1
+
+
+def pooled(scopes: list[Scope], told: Told, flags: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+    """What was measured of whole tensors, [rows, numbers] for each scope: every team's rows in one all-reduce.
+
+    flags: numbers to be summed along with the rows of the only team.
+    """
     parts = [list(_parts(scope, told)) for scope in scopes]
     heard: dict[Team, list[Tensor]] = {}
     for team, rows in (part for each in parts for part in each):
         if team:
             heard.setdefault(team, []).append(rows)
-    whole = {team: iter(_summed(rows, team)) for team, rows in heard.items()}
+    extra = [] if flags is None else [flags]
+    whole = {team: iter(_summed([*rows, *extra], team)) for team, rows in heard.items()}
     found = [[next(whole[team]) if team else rows for team, rows in each] for each in parts]
-    return [torch.cat(rows) if len(rows) > 1 else rows[0] for rows in found]
+    sums = [torch.cat(each) if len(each) > 1 else each[0] for each in found]
+    return sums, next(next(iter(whole.values()))) if extra else torch.empty(0)
 
 
 def _parts(scope: Scope, told: Told) -> Iterator[tuple[Team | None, Tensor]]:

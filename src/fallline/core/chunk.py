@@ -113,6 +113,12 @@ class Chunk:
         """What a step of this chunk writes to beside fields: the clock, what was decided, sums of taps."""
         return [self.clock, *(x for key in self.layout.numbers for x in tensors_of(self.entry(key)))]
 
+    def scouted(self) -> list[Tensor]:
+        """What a scout writes to: samples, and where the rule walks as it is written all that it remembers."""
+        readable = isinstance(self.route, Readable)
+        fields = (tensors_of(self.entry(key)) for key, (_, few) in self.layout.fields.items() if few or readable)
+        return [*self.numbers(), *(x for each in fields for x in each)]
+
     def tensors(self) -> list[Tensor]:
         """Everything that a step of this chunk writes to, decisions included."""
         remembered = (x for memory in self.mem.values() for each in memory for x in tensors_of(each))

@@ -10,15 +10,14 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 from .accord import compare as compare_processes
-from .accord import pooled
 from .checkpoint import FORMAT, assemble, carry, compare, form, forms, restore
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
-from .memory import kept_unless
 from .plan import WHOLE, Plan, make_plan, survey, trainable
-from .report import check_owner, refresh, report, sentence, show_choices, show_first
+from .report import check_owner, refresh, report, sentence, show_first
 from .rule import Rule
+from .walk import take
 
 Group = dict[str, Any]
 
@@ -100,27 +99,11 @@ class Descent(torch.optim.Optimizer):
             check_owner(group)
         plan = self._current_plan()
         try:
-            fit = self._guard.check(plan, self.param_groups, self._echo)
-            if fit is not False:
-                self._walk(plan, fit)
+            take(plan, self.param_groups, self._guard, self._echo)
             compare_processes(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss
-
-    def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
-        late = plan.late or not plan.measures
-        told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
-        if late:
-            show_choices(self.param_groups, plan.chunks, self._echo)
-        for scope, measured in zip(plan.scopes, pooled(plan.scopes, told), strict=True):
-            with kept_unless(fit, scope.tensors):
-                scope.decide(measured)
-        if not late:
-            for chunk in plan.chunks:
-                if chunk.measures:
-                    chunk.route.apply(fit)
-            show_choices(self.param_groups, plan.chunks, self._echo)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""

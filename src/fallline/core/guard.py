@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .accord import add_up
 from .border import misfit, near
 from .chunk import Chunk
 from .echo import Echo, capturing
@@ -20,6 +19,26 @@ from .rule import NEAREST, Rule
 POLICIES = ("skip", "raise", "ignore")
 ELSEWHERE = "a parameter, in the part of it that another process holds,"
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
+
+
+class Look(NamedTuple):
+    """What one process sees of a step's gradients."""
+
+    bad: Tensor  # 0 for every tensor whose gradient is finite, else NaN
+    moved: Tensor | None  # where every learning rate is zero: whether any gradient is not
+    chunks: list[Chunk]
+    groups: list[dict[str, Any]]
+
+    @property
+    def flags(self) -> Tensor:
+        """Whether something is not finite, and whether something is not zero, as numbers that can be summed."""
+        bad = self.bad.sum() != 0
+        return torch.stack([bad, torch.zeros_like(bad) if self.moved is None else self.moved]).double()
+
+    def fit(self, flags: Tensor | None) -> Tensor:
+        """Whether the step may move something, from one's own view or from that of all."""
+        sound, moved = (self.bad.sum() == 0, self.moved) if flags is None else (flags[0] == 0, flags[1] != 0)
+        return sound if self.moved is None or moved is None else sound & moved
 
 
 class Guard:
@@ -52,28 +71,33 @@ class Guard:
                 if why := misfit(rule, p):
                     raise RuntimeError(f"{name} cannot move {_name(p, groups)}: {why}")
 
-    def check(self, plan: Plan, groups: list[dict[str, Any]], echo: Echo) -> bool | Tensor:
+    @property
+    def looks(self) -> bool:
+        """Whether gradients are looked at before every step."""
+        return self.policy != "ignore"
+
+    def look(self, plan: Plan, groups: list[dict[str, Any]]) -> Look | None:
+        """What is seen of this step's gradients here; None if nobody has to look."""
+        rest, chunks = _at_rest(groups), plan.chunks
+        if not (chunks or plan.others) or not (self.looks or rest):
+            return None
+        device = near(chunks[0].owners[0] if chunks else groups[0]["params"][0]).device
+        said = [chunk.route.soundness().to(device) for chunk in chunks] if self.looks else []
+        bad = torch.cat(said) if said else torch.zeros(1, dtype=torch.float64, device=device)
+        return Look(bad, _stirred(chunks, device) if rest else None, chunks, groups)
+
+    def judge(self, look: Look, flags: Tensor | None, echo: Echo) -> bool | Tensor:
         """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait.
 
-        Processes that hold parts of the same parameters ask each other, in one all-reduce of two numbers.
+        flags: those of the look, summed over the processes that hold parts of the same parameters.
         """
-        chunks, rest, looks = plan.chunks, _at_rest(groups), self.policy != "ignore"
-        if not (chunks or plan.others) or not (looks or rest):
-            return bool(chunks)
-        device = near(chunks[0].owners[0] if chunks else groups[0]["params"][0]).device
-        said = [chunk.route.soundness().to(device) for chunk in chunks] if looks else []
-        bad = torch.cat(said) if said else torch.zeros(1, dtype=torch.float64, device=device)
-        moved = _stirred(chunks, device) if rest else None
-        if plan.others:
-            flags = [bad.sum() != 0, bad.new_zeros(()) if moved is None else moved]
-            somewhere, moved = add_up(torch.stack([x.double() for x in flags]), plan.others).unbind()
-            bad = torch.cat([bad, somewhere[None]])
-        if looks and not (device.type != "cpu" and self._unheard(bad)):
-            echo.tell(bad, lambda numbers: self._hear(numbers, chunks, groups))
-        if looks and self.policy == "raise":
+        said = look.bad if flags is None else torch.cat([look.bad, flags[:1]])
+        if self.looks and not (said.device.type != "cpu" and self._unheard(said)):
+            echo.tell(said, lambda numbers: self._hear(numbers, look.chunks, look.groups))
+        if self.looks and self.policy == "raise":
             echo.listen(wait=True)
-        fit = (bad.sum() == 0) & (moved != 0) if rest else bad.sum() == 0
-        return bool(fit) if device.type == "cpu" else fit
+        fit = look.fit(flags)
+        return bool(fit) if said.device.type == "cpu" else fit
 
     def _unheard(self, said: Tensor) -> bool:
         """Whether a CUDA graph is captured: then the device itself counts bad steps, and nobody hears of them yet."""

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .accord import circles
+from .accord import circles, joint
 from .block import blocks, cut, make_chunk
-from .border import near, near_gradient
+from .border import dtensor, near, near_gradient
 from .chunk import Chunk
 from .kernel import dense, route
 from .memory import Memory, State, share
@@ -98,6 +98,8 @@ class Plan:
     late: bool  # whether decisions act in the next step
     seen: Survey
     others: list[Any]  # process groups with which a step must be agreed on
+    joint: bool  # whether that can be done in the all-reduce that sums what was measured
+    dealt: list[Tensor]  # the parameters that are DTensors
 
     @property
     def measures(self) -> bool:
@@ -147,7 +149,9 @@ def make_plan(
     for chunk in () if members else chunks:
         chunk.ranks = [rank[id(p)] for p in chunk.owners]
     scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
-    return Plan(chunks, scopes, rules, late, seen._replace(gradients=[], addresses=[]), others)
+    seen = seen._replace(gradients=[], addresses=[])
+    dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
+    return Plan(chunks, scopes, rules, late, seen, others, not late and joint(chunks), dealt)
 
 
 def _chunks(

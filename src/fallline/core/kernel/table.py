@@ -59,7 +59,7 @@ def cuts(parts: Sequence[Sequence[tuple[int, int, Runs]]], piece: int | None = N
     items: list[Item] = []
     for row, part in enumerate(parts):
         for _, seen, runs in part:
-            items += [(row, at, seen + passed, *shape) for _, at, passed, *shape in samples([runs], piece)]
+            items += [(row, at, seen + i, run, by, n) for _, at, i, run, by, n in samples([runs], piece)]
         items += [] if part else [(row, 0, 0, 0, 0, 1)]
     return items
 
