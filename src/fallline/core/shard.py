@@ -10,7 +10,7 @@ from operator import mul
 import torch
 from torch import Tensor
 
-from .field import Place, Runs
+from .field import Field, Place, Runs, Shards, as_field, each
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +51,14 @@ class Shard(Place):
         whole = all(len(axis) == n for axis, n in zip(self.axes[1:], self.shape[1:], strict=True))
         return (first * wide, (first + len(index)) * wide) if rows and whole else None
 
-    def coordinates(self) -> Tensor:
+    def coordinates(self, device: torch.device | str = "cpu") -> Tensor:
         """The place of every local coordinate in the logical order of the whole tensor, in the local shape."""
         n = len(self.axes)
         rows = (
-            (axis * stride).view(-1, *[1] * (n - 1 - d))
+            (axis.to(device) * stride).view(-1, *[1] * (n - 1 - d))
             for d, (axis, stride) in enumerate(zip(self.axes, self.strides, strict=True))
         )
-        return sum(rows, start=torch.zeros((), dtype=torch.int64))
+        return sum(rows, start=torch.zeros((), dtype=torch.int64, device=device))
 
     def sampled(self, runs: Runs) -> Sampled:
         """What of a sample of the whole tensor lies here."""
@@ -100,6 +100,13 @@ class Sampled(Place):
         if not x.numel():
             return x.new_zeros(self.inside.shape)
         return self.mine(x.reshape(-1)[self.places.to(x.device)])
+
+
+def coordinates(x: Field) -> Field:
+    """The place of every number of x in its tensor, in logical order; of a shard, in the whole tensor."""
+    if isinstance(x, Shards):
+        return as_field([place.coordinates(part.device) for place, part in zip(x.places, x, strict=True)])
+    return each(lambda one: torch.arange(one.numel(), dtype=torch.int32, device=one.device).view(one.shape), x)
 
 
 def held(n: int, cuts: Iterable[tuple[int, int, int]]) -> Tensor:
