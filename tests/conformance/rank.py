@@ -21,7 +21,7 @@ from torch.distributed.tensor.debug import CommDebugMode
 from conformance.recipe import RECIPES
 from fallline import EMA, Constant, Decoupled, Descent, Rule, Sign
 from fallline.core.border import dealt
-from kit import stream, weights
+from kit import differences, stream, weights
 
 Shapes = Sequence[Sequence[int]]
 
@@ -31,8 +31,9 @@ STEPS = 12
 
 
 def build(recipe: str, params: Any, **options: Any) -> Any:
-    """An optimizer by its recipe's name; functions travel to other processes badly."""
-    return next(r for r in RECIPES if r.name == recipe).build(params, **options)
+    """An optimizer by its recipe's name, since functions travel to other processes badly; Muon knows no foreach."""
+    found = next(r for r in RECIPES if r.name == recipe)
+    return found.build(params, **{key: x for key, x in options.items() if key != "foreach" or found.takes(key)})
 
 
 def shapes_for(recipe: str) -> Shapes:
@@ -156,13 +157,16 @@ def resumed(recipe: str, how: str, folder: str, flat: bool, trained: bool) -> di
     return told(opt, model)
 
 
-def gathered(recipe: str, flat: bool) -> dict[str, Any]:
-    """Through one whole state dict on the first process, as many scripts do: gather, then deal out anew."""
+def gathered(recipe: str) -> dict[str, Any]:
+    """Through one whole state dict, as many scripts do: gather, then deal out anew.
+
+    Not flat: torch 2.13 cannot read a state dict that is both full and flat, not even its own AdamW's.
+    """
     shapes = shapes_for(recipe)
     model = model_of(shapes, how="shards")
     opt = build(recipe, list(model.parameters()), foreach=True)
     walk(opt, model, shapes, 0, STEPS // 2)
-    full = StateDictOptions(full_state_dict=True, flatten_optimizer_state_dict=flat)
+    full = StateDictOptions(full_state_dict=True)
     weights_, state = get_state_dict(model, opt, options=full)
     other = model_of(shapes, how="shards")
     new = build(recipe, list(other.parameters()), foreach=True)
@@ -183,13 +187,63 @@ def reloaded(recipe: str) -> dict[str, Any]:
     return told(new, model)
 
 
-def asked_afresh(recipe: str) -> dict[str, Any]:
+def dealt_out(recipe: str) -> dict[str, Any]:
+    """A whole state dict of one process that is loaded on shards as it is: every process keeps its part."""
+    shapes = shapes_for(recipe)
+    model, sharded = model_of(shapes), model_of(shapes, how="shards")
+    opt = build(recipe, list(model.parameters()), foreach=True)
+    walk(opt, model, shapes, 0, STEPS // 2)
+    new = build(recipe, list(sharded.parameters()), foreach=True)
+    new.load_state_dict(opt.state_dict())
+    with torch.no_grad():
+        for p, q in zip(sharded.parameters(), model.parameters(), strict=True):
+            p.copy_(dealt(p, q))
+    walk(new, sharded, shapes, STEPS // 2, STEPS)
+    return told(new, sharded)
+
+
+def taken_whole(recipe: str) -> None:
+    """The state of shards, loaded where weights are whole: no part is the whole."""
+    model = model_of(UNEVEN, how="shards")
+    opt = build(recipe, list(model.parameters()))
+    walk(opt, model, UNEVEN, 0, 2)
+    build(recipe, list(model_of(UNEVEN).parameters())).load_state_dict(opt.state_dict())
+
+
+def stopped(recipe: str) -> str:
+    """What on_nonfinite="raise" says where the last process holds a bad number, and that nothing has moved."""
+    model = model_of(UNEVEN, how="shards")
+    opt = build(recipe, list(model.parameters()), on_nonfinite="raise")
+    walk(opt, model, UNEVEN, 0, 2)
+    before, [now] = told(opt, model), stream(weights(UNEVEN), 1)
+    now[3][-1] = torch.inf
+    hand(model.parameters(), now)
+    try:
+        opt.step()
+    except FloatingPointError as error:
+        assert not differences(before, told(opt, model))
+        return str(error)
+    return ""
+
+
+def changed(recipe: str, how: str) -> dict[str, Any]:
+    """A group's candidates change on the way; then a report, which says what lies here."""
+    model = model_of(UNEVEN, how=how)
+    opt = build(recipe, list(model.parameters()), foreach=True)
+    walk(opt, model, UNEVEN, 0, 4)
+    opt.param_groups[0]["candidates"] = (0.3, 0.8)
+    walk(opt, model, UNEVEN, 4, STEPS)
+    here = opt.report()
+    return {**told(opt, model), "chosen": here["groups"][0]["chosen"], "bytes": here["state_bytes"]}
+
+
+def asked_afresh(recipe: str, how: str) -> dict[str, Any]:
     """A distributed checkpoint of an optimizer that has not walked yet, then the walk."""
     shapes = shapes_for(recipe)
-    model = model_of(shapes, how="shards")
+    model = model_of(shapes, how=how)
     opt = build(recipe, list(model.parameters()), foreach=True)
     get_state_dict(model, opt)
-    clocks = [float(opt.state[p]["step"]) for p in model.parameters()]
+    clocks = [float(opt.state[p].get("step", 0.0)) for p in model.parameters()]
     opt.zero_grad()
     walk(opt, model, shapes, 0, STEPS)
     return {**told(opt, model), "clocks": clocks}

@@ -93,10 +93,9 @@ def test_e1_written_by_one_read_by_two(recipe: Recipe, two: Cluster, tmp_path: P
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("flat", [False, True], ids=["nested", "flat"])
-def test_e1_gathered_into_one_state_dict(recipe: Recipe, flat: bool, two: Cluster) -> None:
+def test_e1_gathered_into_one_state_dict(recipe: Recipe, two: Cluster) -> None:
     """The whole state is asked for, and dealt out to a fresh optimizer."""
-    assert_continued(recipe, same_everywhere(two.run(rank.gathered, recipe.name, flat)))
+    assert_continued(recipe, same_everywhere(two.run(rank.gathered, recipe.name)))
 
 
 @pytest.mark.host
@@ -106,9 +105,29 @@ def test_e1_every_process_keeps_its_own_state_dict(recipe: Recipe, two: Cluster)
 
 
 @pytest.mark.host
-def test_e2_asked_before_the_first_step(recipe: Recipe, two: Cluster) -> None:
-    """The step with zero gradients and lr = 0 that makes state leaves no trace, on any process."""
-    found = same_everywhere(two.run(rank.asked_afresh, recipe.name))
+def test_e1_a_whole_state_dict_is_dealt_out(ours: Recipe, two: Cluster) -> None:
+    """Of one process, loaded on shards as it is."""
+    assert_continued(ours, same_everywhere(two.run(rank.dealt_out, ours.name)))
+
+
+@pytest.mark.host
+def test_e1_a_part_is_not_taken_for_the_whole(ours: Recipe, two: Cluster) -> None:
+    """A sharded state dict does not load where weights are whole."""
+    said = two.run(rank.complaint, "taken_whole", ours.name)
+    assert all("CheckpointError" in each and "torch.distributed.checkpoint" in each for each in said), said
+
+
+def test_e2_asked_before_the_first_step(recipe: Recipe) -> None:
+    """The step with zero gradients and lr = 0 that makes state leaves no trace."""
+    found = rank.asked_afresh(recipe.name, "plain")
+    assert set(found.pop("clocks")) == {0.0}
+    assert_continued(recipe, found)
+
+
+@pytest.mark.host
+def test_e2_asked_before_the_first_step_with_shards(recipe: Recipe, two: Cluster) -> None:
+    """On no process."""
+    found = same_everywhere(two.run(rank.asked_afresh, recipe.name, "shards"))
     assert set(found.pop("clocks")) == {0.0}
     assert_continued(recipe, found)
 
@@ -123,8 +142,9 @@ def test_e3_two_processes_with_shards_walk_as_one(recipe: Recipe, two: Cluster) 
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("foreach", [None, True], ids=["kernels", "readable"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "foreach"), [(torch.float32, None), (torch.bfloat16, True)], ids=["kernels", "readable-bfloat16"]
+)
 @pytest.mark.parametrize("how", WAYS)
 def test_e3_four_processes_walk_as_one(
     ours: Recipe, how: str, dtype: torch.dtype, foreach: bool | None, four: Cluster
@@ -153,6 +173,7 @@ def test_e3_nothing_more_where_nobody_looks(name: str, expected: int, two: Clust
 
 
 @pytest.mark.host
+@pytest.mark.filterwarnings("ignore:The gradient of")
 @pytest.mark.parametrize("how", ["shards", "columns"])
 def test_e3_a_bad_number_on_one_process_stops_all(ours: Recipe, how: str, two: Cluster) -> None:
     """Nobody moves, everybody counts it, and the walk goes on as that of one process."""
@@ -161,6 +182,24 @@ def test_e3_a_bad_number_on_one_process_stops_all(ours: Recipe, how: str, two: C
     found = two.run(rank.walked, ours.name, how, torch.float32, bad)
     assert_as_alone(found, alone)
     assert {each["skipped"] for each in found} == {3}
+
+
+@pytest.mark.host
+def test_e3_the_process_that_holds_a_bad_number_names_it(ours: Recipe, two: Cluster) -> None:
+    """Both raise, and nothing has moved."""
+    elsewhere, here = two.run(rank.stopped, ours.name)
+    assert "parameter 3 of group 0 is not finite" in here
+    assert "another process holds, is not finite" in elsewhere
+
+
+@pytest.mark.host
+def test_e3_candidates_may_change_on_the_way(two: Cluster) -> None:
+    """What the new candidates share with the old ones is carried over; every process reports its own bytes."""
+    found, alone = two.run(rank.changed, "AdamW auto", "shards"), rank.changed("AdamW auto", "plain")
+    sizes = [each.pop("bytes") for each in (*found, alone)]
+    assert differences(found[0], found[1]) == [] and found[0]["chosen"] == alone["chosen"]
+    assert differences(found[0]["params"], alone["params"]) == []
+    assert max(sizes[:2]) < 0.6 * sizes[2] < sum(sizes[:2])
 
 
 def test_e3_whole_matrices_are_refused(two: Cluster, refused: Callable[[str], None]) -> None:

@@ -55,6 +55,8 @@ def pooled(scopes: list[Scope], told: Told, flags: Tensor | None = None) -> tupl
 
     flags: numbers to be summed along with the rows of the only team.
     """
+    if all(chunk.team is None for scope in scopes for chunk in scope.chunks):
+        return [torch.cat([told[id(c)][scope.slot] for c in scope.chunks]) for scope in scopes], torch.empty(0)
     parts = [list(_parts(scope, told)) for scope in scopes]
     heard: dict[Team, list[Tensor]] = {}
     for team, rows in (part for each in parts for part in each):

@@ -36,6 +36,11 @@ def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int,
             "Construct the optimizer as it was when it was saved."
         )
     for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
+        if not dtensor(p) and any(map(dtensor, states.get(i, {}).values())):
+            raise CheckpointError(
+                f"The checkpoint holds only a part of what was remembered of parameter {i} (DTensors), but here it is "
+                "whole. Go through torch.distributed.checkpoint, which deals out anew, or ask for full_state_dict=True."
+            )
         given, wanted = (
             _shapes(states.get(i, {})),
             _shapes(rule.state(torch.empty(p.shape, dtype=p.dtype, device="meta"))),

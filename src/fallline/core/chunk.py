@@ -133,7 +133,8 @@ class Readable:
 
     def gather(self, addresses: list[int]) -> None:
         """The gradients are read as they are, once they lie where their parameters do."""
-        self.chunk.gradients = list(map(fetched, self.chunk.owners, self.chunk.gradients))
+        if {*map(type, self.chunk.gradients)} - {Tensor}:
+            self.chunk.gradients = list(map(fetched, self.chunk.owners, self.chunk.gradients))
 
     def release(self) -> None:
         """Nothing."""

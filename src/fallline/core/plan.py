@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from .accord import circles, joint
 from .block import blocks, cut, make_chunk
@@ -80,7 +81,9 @@ class Survey(NamedTuple):
 def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     """Look at every parameter that has a gradient; one or two microseconds for each."""
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
-    gradients, here = list(map(near_gradient, params)), list(map(near, params))
+    usual = {*map(type, params)} <= {Tensor, Parameter}
+    here = params if usual else list(map(near, params))
+    gradients: list[Any] = [p.grad for p in params] if usual else list(map(near_gradient, params))
     alike = list(map(dense, here, gradients))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
