@@ -56,7 +56,7 @@ def pooled(scopes: list[Scope], told: Told, flags: Tensor | None = None) -> tupl
     flags: numbers to be summed along with the rows of the only team.
     """
     if all(chunk.team is None for scope in scopes for chunk in scope.chunks):
-        return [torch.cat([told[id(c)][scope.slot] for c in scope.chunks]) for scope in scopes], torch.empty(0)
+        return [_side_by_side([told[id(c)][scope.slot] for c in scope.chunks]) for scope in scopes], torch.empty(0)
     parts = [list(_parts(scope, told)) for scope in scopes]
     heard: dict[Team, list[Tensor]] = {}
     for team, rows in (part for each in parts for part in each):
@@ -65,8 +65,7 @@ def pooled(scopes: list[Scope], told: Told, flags: Tensor | None = None) -> tupl
     extra = [] if flags is None else [flags]
     whole = {team: iter(_summed([*rows, *extra], team)) for team, rows in heard.items()}
     found = [[next(whole[team]) if team else rows for team, rows in each] for each in parts]
-    sums = [torch.cat(each) if len(each) > 1 else each[0] for each in found]
-    return sums, next(next(iter(whole.values()))) if extra else torch.empty(0)
+    return list(map(_side_by_side, found)), next(next(iter(whole.values()))) if extra else torch.empty(0)
 
 
 def _parts(scope: Scope, told: Told) -> Iterator[tuple[Team | None, Tensor]]:
@@ -76,8 +75,12 @@ def _parts(scope: Scope, told: Told) -> Iterator[tuple[Team | None, Tensor]]:
     """
     for team, chunks in groupby(scope.chunks, key=lambda chunk: chunk.team):
         rows = [told[id(chunk)][scope.slot] for chunk in chunks]
-        seen = torch.cat(rows) if len(rows) > 1 else rows[0]
+        seen = _side_by_side(rows)
         yield team, seen.sum(0, keepdim=True) if team and scope.part.scope == "global" else seen
+
+
+def _side_by_side(rows: list[Tensor]) -> Tensor:
+    return torch.cat(rows) if len(rows) > 1 else rows[0]
 
 
 def _summed(rows: list[Tensor], team: Team) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -44,7 +45,13 @@ def _numbers(rule: Rule, state: State) -> list[str]:
 def _decided(slot: str, part: Chooser, key: str) -> bool:
     """Whether a state entry differs between parameters of equal history, or belongs to the whole scope."""
     name = key.removeprefix(f"{slot}.")
-    return key.startswith(f"{slot}.") and (part.scope != "global" or name in part.decisions(torch.device("meta")))
+    return key.startswith(f"{slot}.") and (part.scope != "global" or name in decided(part))
+
+
+@lru_cache(maxsize=256)
+def decided(part: Chooser) -> tuple[str, ...]:
+    """What is remembered of a part's decisions, by name."""
+    return tuple(part.decisions(torch.device("meta")))
 
 
 def cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:

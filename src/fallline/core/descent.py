@@ -14,9 +14,10 @@ from .checkpoint import FORMAT, assemble, carry, compare, form, forms, restore
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
-from .plan import WHOLE, Plan, make_plan, survey, trainable
+from .plan import WHOLE, Plan, make_plan, trainable
 from .report import check_owner, refresh, report, sentence, show_first
 from .rule import Rule
+from .survey import survey
 from .walk import take
 
 Group = dict[str, Any]
@@ -108,12 +109,12 @@ class Descent(torch.optim.Optimizer):
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules, late = self._rules(), self.delay == 1
-        found, plan = survey(self.param_groups, self.state), self._plan
-        if plan is None or plan.rules != rules or plan.late != late or not plan.seen.same(found):
+        found, plan = survey(self.param_groups), self._plan
+        if plan is None or plan.rules != rules or plan.late != late or not plan.ground.holds(found, self.state):
             self._guard.refuse(self.param_groups, rules, type(self).__name__)
             self._allocate(rules)
             self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
-            found = survey(self.param_groups, self.state)
+            found = survey(self.param_groups)
         plan.gather(found)
         if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
             self._echo.captured.append(plan)
@@ -217,7 +218,7 @@ class Descent(torch.optim.Optimizer):
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
-        refresh(self.param_groups, chunks, self._echo)
+        refresh(chunks, self._echo)
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
 

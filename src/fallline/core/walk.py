@@ -19,12 +19,12 @@ from .report import show_choices
 def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo) -> None:
     """Look, remember, measure, decide, apply; nothing moves where the step is not fit."""
     look = guard.look(plan, groups)
-    fit = _together(plan, groups, guard, echo, look) if look and plan.joint else _alone(plan, groups, guard, echo, look)
+    fit = _together(plan, guard, echo, look) if look and plan.joint else _alone(plan, guard, echo, look)
     if plan.dealt and fit is not False:
         torch.autograd.graph.increment_version(plan.dealt)  # they do not see what is written to their parts
 
 
-def _alone(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, look: Look | None) -> Fit:
+def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None) -> Fit:
     """First whether the step is fit, then all the rest."""
     flags = add_up(look.flags, plan.others) if look and plan.others else None
     fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
@@ -32,14 +32,14 @@ def _alone(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, l
         late = plan.late or not plan.measures
         told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
-            show_choices(groups, plan.chunks, echo)
+            show_choices(plan.dials, echo)
         _decide(plan, fit, pooled(plan.scopes, told)[0])
         if not late:
-            _apply(plan, fit, groups, echo)
+            _apply(plan, fit, echo)
     return fit
 
 
-def _together(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, look: Look) -> Fit:
+def _together(plan: Plan, guard: Guard, echo: Echo, look: Look) -> Fit:
     """All scout before they know whether the step is fit, so that one all-reduce tells that and what was measured.
 
     A scout writes little, which is put back if it was not.
@@ -52,7 +52,7 @@ def _together(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo
     fit = guard.judge(look, flags, echo)
     if fit is not False:
         _decide(plan, fit, measured)
-        _apply(plan, fit, groups, echo)
+        _apply(plan, fit, echo)
     return fit
 
 
@@ -62,8 +62,8 @@ def _decide(plan: Plan, fit: Fit, measured: list[Tensor]) -> None:
             scope.decide(rows)
 
 
-def _apply(plan: Plan, fit: Fit, groups: list[dict[str, Any]], echo: Echo) -> None:
+def _apply(plan: Plan, fit: Fit, echo: Echo) -> None:
     for chunk in plan.chunks:
         if chunk.measures:
             chunk.route.apply(fit)
-    show_choices(groups, plan.chunks, echo)
+    show_choices(plan.dials, echo)
