@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from conformance.recipe import Recipe
 
 from cluster import Cluster
 from conformance import rank
+from conformance.recipe import Recipe
 from kit import differences
 
 ROUGH = {"torch Muon": 5e-3}  # it computes polar factors in bfloat16, which sees in which order numbers are summed
