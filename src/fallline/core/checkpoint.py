@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from .error import CheckpointError
 from .memory import State
@@ -67,6 +69,24 @@ def carry(rule: Rule, p: Tensor, held: State) -> State:
     same = {slot for slot in (*SLOTS, "step") if _shapes(_slot(fresh, slot)) == _shapes(_slot(held, slot))}
     kept = {key: x for key, x in held.items() if key not in ours(held) or key.partition(".")[0] in same}
     return fresh | {key: torch.as_tensor(x).to(fresh[key]) if key in fresh else x for key, x in kept.items()}
+
+
+def check_shapes(rule: Rule, p: Tensor, states: Any) -> None:
+    """Refuse weights whose shape is no longer the one that their state was made for; a kernel would write beside it."""
+    if type(p) not in (Parameter, Tensor) or p not in states:
+        return  # a subclass answers for its own shapes, and no kernel takes it
+    wanted = _wanted(rule, tuple(p.shape), p.dtype)
+    for key, x in states[p].items():
+        if key in wanted and tuple(getattr(x, "shape", ())) != wanted[key]:
+            raise RuntimeError(
+                f"A parameter has shape {tuple(p.shape)}, but its state {key!r} has {tuple(x.shape)} instead of "
+                f"{wanted[key]}: the weights or their state were replaced. Delete opt.state[p] to let it start afresh."
+            )
+
+
+@lru_cache(maxsize=1024)
+def _wanted(rule: Rule, shape: tuple[int, ...], dtype: torch.dtype) -> dict[str, tuple[int, ...]]:
+    return _shapes(rule.state(torch.empty(shape, dtype=dtype, device="meta")))
 
 
 def _slot(state: State, slot: str) -> State:

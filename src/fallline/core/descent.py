@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, form, forms, restore
+from .checkpoint import FORMAT, carry, check_shapes, compare, form, forms, restore
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
@@ -148,6 +148,7 @@ class Descent(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
+                check_shapes(rule, p, self.state)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
@@ -160,7 +161,7 @@ class Descent(torch.optim.Optimizer):
             forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)
             show_first(group, rule)
-        except Exception:
+        except BaseException:
             self.param_groups.pop()
             raise
         self._plan = None

@@ -66,7 +66,7 @@ class Scope:
 class Survey(NamedTuple):
     """What a plan rests on, looked up in every step."""
 
-    places: list[int]  # where the parameters lie, and whether their gradients lie likewise
+    places: list[int]  # where the parameters lie, their sizes, and whether their gradients lie likewise
     held: list[Any]  # the state's very tensors
     gradients: list[Tensor]
     addresses: list[int]  # of the gradients; these may move
@@ -82,10 +82,12 @@ def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
     params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
     gradients: list[Any] = [p.grad for p in params]
     alike = list(map(dense, params, gradients))
-    flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
+    flags = (hash((group["foreach"], group["fused"], group["maximize"], len(group["params"]))) for group in groups)
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     held: list[Any] = [x for p in params for x in state[p].values()]
-    return Survey([*map(hash, flags), *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
+    sizes = map(Tensor.numel, (*params, *gradients))  # kernels trust those of the plan
+    places = [*flags, *map(Tensor.data_ptr, params), *sizes, *alike]
+    return Survey(places, [*params, *held], gradients, addresses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +183,7 @@ def _decided(slot: str, part: Chooser, key: str) -> bool:
 
 def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
     limit = (CPU_BYTES if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
-    part: list[Tensor] = []
-    size = 0
+    part, size = list[Tensor](), 0
     for p in block:
         size += p.numel() * p.element_size()
         if part and size > limit:
@@ -196,8 +197,7 @@ def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) 
     states = [state[p] for p in owners]
     for key in _numbers(rule, states[0]):
         shared = states[0][key]  # one clock for the chunk, not one for each parameter; others keep theirs
-        if not _alone(shared, key, states, state):
-            shared = shared.clone()
+        shared = shared if _alone(shared, key, states, state) else shared.clone()
         for entry in states:
             entry[key] = shared
     mem = {slot: Memory(_fields(slot, states)) for slot in rule.parts}

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,21 +75,26 @@ def _machine() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
-def _build(source: str, where: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=where.parent) as room:
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _find(mark: str) -> Path | None:
+    """A kernel that was built before: `mark-digest.so`, if it is what its name says.
+
+    One that was cut short by a lost disk or a copy would not fail to load but end the process.
+    """
+    found = sorted(_shelf().glob(f"{mark}-*.so"))
+    return next((file for file in found if file.stem.endswith(_digest(file))), None)
+
+
+def _build(source: str, mark: str) -> Path:
+    with tempfile.TemporaryDirectory(dir=_shelf()) as room:
         page, product = Path(room, "kernel.c"), Path(room, "kernel.so")
         page.write_text(source, encoding="utf-8")
         subprocess.run([str(compiler()), *FLAGS, "-o", str(product), str(page), "-lm"], check=True, capture_output=True)
-        product.replace(where)  # whole or not at all: other processes may build the same
-
-
-def _open(source: str, where: Path) -> Any:
-    try:
-        run = ctypes.CDLL(str(where)).run
-    except OSError:  # cut short by a full disk, or by a copy
-        _build(source, where)
-        run = ctypes.CDLL(str(where)).run
-    return run
+        # whole or not at all: other processes may build the same, and this one may be killed at any moment
+        return product.replace(_shelf() / f"{mark}-{_digest(product)}.so")
 
 
 TOLD: set[str] = set()
@@ -113,11 +118,8 @@ def load(program: Program) -> Callable[..., Any] | None:
         return None
     source = text(program)
     mark = hashlib.sha256("\n".join([source, str(compiler()), *FLAGS, _machine()]).encode()).hexdigest()[:32]
-    where = _shelf() / f"{mark}.so"
     try:
-        if not where.exists():
-            _build(source, where)
-        run = _open(source, where)
+        run = ctypes.CDLL(str(_find(mark) or _build(source, mark))).run
     except (OSError, subprocess.CalledProcessError) as error:
         told = getattr(error, "stderr", None) or b""
         _complain(str(compiler()), f"{error} {told.decode(errors='replace')[:500]}")
@@ -188,7 +190,10 @@ def spread(items: Items, work: Callable[[int, int], None]) -> None:
         return work(0, len(items.given))
     (here, *others) = items.shares(threads)
     pending = [_pool(threads - 1, os.getpid()).submit(work, *share) for share in others]
-    work(*here)
+    try:
+        work(*here)
+    finally:
+        wait(pending)  # also after Ctrl-C: they write to memory that is ours only until then
     for each in pending:
         each.result()
 
