@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -20,15 +20,24 @@ Group = dict[str, Any]
 FORMAT = 1  # of checkpoints
 
 
-def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
+def compare(
+    name: str, group: Group, sentence: Callable[[Group], Rule], saved: Group, states: dict[int, State]
+) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
-    rule: the one that the group will have with the saved options. saved, states: the checkpoint's.
+    sentence: makes the rule that the group will have with the saved options. saved, states: the checkpoint's.
     """
     if saved.get("format", FORMAT) > FORMAT:
         raise CheckpointError(
             f"The checkpoint has format {saved['format']}; this Fallline reads {FORMAT} and older. Install a newer one."
         )
+    try:
+        rule = sentence({**group, **saved})
+    except (ValueError, TypeError, LookupError) as error:
+        raise CheckpointError(
+            f"The checkpoint's options, written by {saved.get('recipe', 'another optimizer')}, are none of {name}'s: "
+            f"{error} Construct the optimizer as it was when it was saved."
+        ) from error
     if saved.get("recipe", rule.recipe) != rule.recipe:
         raise CheckpointError(
             f"The checkpoint's state was written by {saved['recipe']}, but {name} is {rule.recipe}. "

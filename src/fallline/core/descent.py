@@ -187,7 +187,7 @@ class Descent(torch.optim.Optimizer):
 
         def look(_: Any, given: dict[str, Any]) -> None:
             for group, told in zip(self.param_groups, given["param_groups"], strict=False):
-                compare(type(self).__name__, group, self.sentence({**group, **told}), told, given["state"])
+                compare(type(self).__name__, group, self.sentence, told, given["state"])
             saved.update(given)
 
         def put_back(_: Any) -> None:
@@ -210,8 +210,9 @@ class Descent(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.defaults.pop("differentiable", None)  # torch adds it, and later groups would have what earlier ones lack
         for group in self.param_groups:
-            for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
+            for name in self.defaults:
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
         self._echo, self._plan, self._composed = Echo(), None, Composed()
 
