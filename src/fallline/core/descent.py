@@ -14,9 +14,10 @@ from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
-from .plan import WHOLE, Plan, make_plan, survey, trainable
+from .plan import WHOLE, Plan, make_plan, trainable
 from .report import check_owner, refresh, report, sentence, show_choices, show_first
 from .rule import Rule
+from .survey import survey
 
 Group = dict[str, Any]
 
@@ -109,7 +110,7 @@ class Descent(torch.optim.Optimizer):
         late = plan.late or not plan.measures
         told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
-            show_choices(self.param_groups, plan.chunks, self._echo)
+            show_choices(plan.dials, self._echo)
         for scope in plan.scopes:
             with kept_unless(fit, scope.tensors):
                 rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
@@ -118,17 +119,17 @@ class Descent(torch.optim.Optimizer):
             for chunk in plan.chunks:
                 if chunk.measures:
                     chunk.route.apply(fit)
-            show_choices(self.param_groups, plan.chunks, self._echo)
+            show_choices(plan.dials, self._echo)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules, late = self._rules(), self.delay == 1
-        found, plan = survey(self.param_groups, self.state), self._plan
-        if plan is None or plan.rules != rules or plan.late != late or not plan.seen.same(found):
+        found, plan = survey(self.param_groups), self._plan
+        if plan is None or plan.rules != rules or plan.late != late or not plan.ground.holds(found, self.state):
             self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
             self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
-            found = survey(self.param_groups, self.state)
+            found = survey(self.param_groups)
         plan.gather(found)
         if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
             self._echo.captured.append(plan)
@@ -233,7 +234,7 @@ class Descent(torch.optim.Optimizer):
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
-        refresh(self.param_groups, chunks, self._echo)
+        refresh(chunks, self._echo)
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
 
