@@ -29,11 +29,15 @@ from fallline import AdamW, CheckpointError, Descent, Identity, Lion, NonFiniteE
 from kit import differences, owned, snapshot
 from wild import DECAY, KINDS, LR, MOOD, Kind, Mood, Recipe, recipes
 
-CLEAR = (ValueError, TypeError, RuntimeError, NonFiniteError)  # ours and torch's; CheckpointError and SlotError are such
+CLEAR = (ValueError, TypeError, RuntimeError, NonFiniteError)  # ours are such, and torch's
 NUMB = [{"lr": -1.0}, {"lr": math.nan}, {"lr": torch.zeros(2)}, {"weight_decay": -1.0}, {"betas": (1.0, 0.9)},
         {"momentum": "fast"}, {"bank": "full"}, {"foreach": True, "fused": True}, {"lr": "quick"}]  # fmt: skip
-FLAGS = st.sampled_from([("maximize", True), ("maximize", False), ("foreach", True), ("foreach", None), ("fused", False),
-                         ("foreach", False), ("fused", None), ("fused", True)])  # fmt: skip
+FLAGS = st.sampled_from(
+    [
+        *(("maximize", on) for on in (True, False)),
+        *((key, x) for key in ("foreach", "fused") for x in (None, True, False)),
+    ]
+)
 OVERRIDES = st.fixed_dictionaries({}, optional={"lr": LR, "weight_decay": DECAY, "maximize": st.booleans()})
 
 
@@ -251,7 +255,8 @@ class Life(RuleBasedStateMachine):
         opt, group = self.opt, self.opt.param_groups[which % len(self.opt.param_groups)]
         p = owned(opt)[which % len(owned(opt))]
         grads, decay = [q.grad for q in owned(opt)], group.get("weight_decay")
-        assume({"weight_decay": "weight_decay" in opt.defaults, "closure": True}.get(bad, p.requires_grad and p.numel() > 1))
+        can = {"weight_decay": "weight_decay" in opt.defaults, "closure": True}
+        assume(can.get(bad, p.requires_grad and p.numel() > 1))
         if bad == "weight_decay":
             group["weight_decay"] = -0.5
         elif bad == "sparse":

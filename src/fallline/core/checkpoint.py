@@ -20,9 +20,7 @@ Group = dict[str, Any]
 FORMAT = 1  # of checkpoints
 
 
-def compare(
-    name: str, group: Group, sentence: Callable[[Group], Rule], saved: Group, states: dict[int, State]
-) -> None:
+def compare(name: str, group: Group, sentence: Callable[[Group], Rule], saved: Group, states: dict[int, State]) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
     sentence: makes the rule that the group will have with the saved options. saved, states: the checkpoint's.

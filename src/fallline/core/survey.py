@@ -37,7 +37,8 @@ def survey(groups: Groups) -> Survey:
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
     addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     sizes = map(Tensor.numel, (*params, *gradients))  # kernels trust those of the plan
-    return Survey(params, gradients, addresses, [*flags, *map(Tensor.data_ptr, params), *sizes, *alike])
+    odd = [] if all(alike) else [g.layout for g, at_home in zip(gradients, alike, strict=True) if not at_home]
+    return Survey(params, gradients, addresses, [*flags, *map(Tensor.data_ptr, params), *sizes, *alike, *odd])
 
 
 class Ground(NamedTuple):
