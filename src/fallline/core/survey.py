@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import is_, itemgetter
+from operator import is_
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -14,6 +13,8 @@ from .memory import State
 
 Groups = list[dict[str, Any]]
 
+DTYPE, CONTIGUOUS, ADDRESS = Tensor.dtype.__get__, Tensor.is_contiguous, Tensor.data_ptr  # type: ignore[attr-defined]
+
 
 class Survey(NamedTuple):
     """The parameters that have a gradient, in order, and where everything lies."""
@@ -21,7 +22,7 @@ class Survey(NamedTuple):
     params: list[Tensor]
     gradients: list[Tensor]
     addresses: list[int]  # of the gradients; these may move
-    places: list[Any]  # of the parameters, their sizes, whether their gradients lie likewise, and the groups' flags
+    places: list[Any]  # the groups' flags, what gradients are, all sizes, how and where everything lies
 
 
 def survey(groups: Groups) -> Survey:
@@ -33,12 +34,15 @@ def survey(groups: Groups) -> Survey:
             if g is not None and p.requires_grad:
                 params.append(p)
                 gradients.append(g)
-    alike = list(map(dense, params, gradients))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
-    addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
     sizes = map(Tensor.numel, (*params, *gradients))  # kernels trust those of the plan
-    odd = [] if all(alike) else [g.layout for g, at_home in zip(gradients, alike, strict=True) if not at_home]
-    return Survey(params, gradients, addresses, [*flags, *map(Tensor.data_ptr, params), *sizes, *alike, *odd])
+    kinds = [*map(type, gradients), *map(DTYPE, gradients), *sizes]
+    try:
+        lie = [*map(CONTIGUOUS, gradients), *map(CONTIGUOUS, params)]
+        addresses = list(map(ADDRESS, gradients))
+    except (RuntimeError, NotImplementedError):  # sparse ones, or of somebody's own making, lie nowhere
+        lie, addresses = list(map(dense, params, gradients)), [0] * len(params)
+    return Survey(params, gradients, addresses, [*flags, *kinds, *lie, *map(ADDRESS, params)])
 
 
 class Ground(NamedTuple):
@@ -46,30 +50,24 @@ class Ground(NamedTuple):
 
     params: list[Tensor]
     places: list[Any]
-    looks: Sequence[Callable[[State], tuple[Any, ...]]]  # what is looked up in the state of each parameter
-    held: list[Any]
+    values: list[Any]  # of the state; what is no dict there is a user's
+    entries: list[State]
+    held: list[Any]  # what is in the entries
 
     def holds(self, found: Survey, state: Any) -> bool:
         """Whether the plan still holds."""
-        if len(found.params) != len(self.params) or not all(map(is_, found.params, self.params)):
-            return False
-        return found.places == self.places and self._untouched(found.params, state)
+        same = len(found.params) == len(self.params) and all(map(is_, found.params, self.params))
+        return same and found.places == self.places and self._untouched(state)
 
-    def _untouched(self, params: list[Tensor], state: Any) -> bool:
-        try:
-            seen = chain.from_iterable([look(state[p]) for look, p in zip(self.looks, params, strict=True)])
-            return all(map(is_, seen, self.held))
-        except KeyError:
+    def _untouched(self, state: Any) -> bool:
+        if len(state) != len(self.values) or not all(map(is_, state.values(), self.values)):
             return False
+        same = sum(map(len, self.entries)) == len(self.held)
+        return same and all(map(is_, chain.from_iterable(map(dict.values, self.entries)), self.held))
 
 
 def ground(found: Survey, state: Any) -> Ground:
-    """Look at what a new plan rests on; what many parameters share is looked up in the state of the first of them."""
-    known: set[int] = set()
-    looks = []
-    for p in found.params:
-        own = [key for key, x in state[p].items() if key != "step" and id(x) not in known]
-        known.update(map(id, state[p].values()))
-        looks.append(itemgetter("step", *own, "step"))  # two at least: of one it would give no tuple
-    held = [x for look, p in zip(looks, found.params, strict=True) for x in look(state[p])]
-    return Ground(found.params, found.places, looks, held)
+    """What a new plan rests on."""
+    entries = [entry for entry in state.values() if isinstance(entry, dict)]
+    held = [x for entry in entries for x in entry.values()]
+    return Ground(found.params, found.places, list(state.values()), entries, held)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .compiler import library
-from .record import Body, Cut, Numbers, Score, View, record
+from .record import Body, Cut, Numbers, Transcript, View, record
 from .scalar import text
 
 ROOM = 64  # bytes at whose multiples a storage begins
-MOST = 512  # formulas whose scores are kept
+MOST = 512  # formulas whose transcripts are kept
 
 
 class Formula:
@@ -31,14 +32,21 @@ class Formula:
 
     def _bind(self, key: Hashable) -> Bound | None:
         shapes = tuple((name, x.shape, x.dtype) for name, x in self.given.items())
-        found = _prepared((key, shapes), self.body, self.given)
-        return Bound(*found, self.given) if found else None
+        with at_home():
+            found = _prepared((key, shapes), self.body, self.given)
+            return Bound(*found, self.given) if found else None
 
     def __call__(self, cut: Cut | None = None) -> list[Tensor]:
         """Evaluate; `cut` stands in the middle, where the body asks for it: a kernel's numbers in, its sums out."""
         if self.bound is not None:
             return self.bound(cut)
         return list(self.body(self.given, cut or _nowhere))
+
+
+def at_home() -> AbstractContextManager[Any]:
+    """On the host, whatever the user's default device is; where that is the host, without a word to every operation."""
+    here = torch.get_default_device().type == "cpu"
+    return nullcontext() if here else torch.device("cpu")
 
 
 def _near(x: Any) -> bool:
@@ -49,41 +57,41 @@ def _nowhere(numbers: Tensor) -> Tensor:
     raise TypeError("a formula with a kernel in its middle was called without one")
 
 
-_known: dict[Hashable, tuple[Score, Any] | None] = {}
+_known: dict[Hashable, tuple[Transcript, Any] | None] = {}
 
 
-def _prepared(key: Hashable, body: Body, given: Numbers) -> tuple[Score, Any] | None:
-    """The score and its library; None where the body has none, or nothing can compile it."""
+def _prepared(key: Hashable, body: Body, given: Numbers) -> tuple[Transcript, Any] | None:
+    """The transcript and its library; None where the body has none, or nothing can compile it."""
     if key not in _known:
         while len(_known) >= MOST:
             _known.pop(next(iter(_known)))
         try:
-            score = record(body, given)
-            page = library(text(score))
+            transcript = record(body, given)
+            page = library(text(transcript))
         except Exception:  # whatever a body does with stand-ins that it would not do with its numbers
             page = None
-        _known[key] = (score, page) if page is not None else None
+        _known[key] = (transcript, page) if page is not None else None
     return _known[key]
 
 
 class Bound:
-    """A score over tensors: the numbers that it works with, and where they lie."""
+    """A transcript over tensors: the numbers that it works with, and where they lie."""
 
-    def __init__(self, score: Score, page: Any, given: Numbers) -> None:
-        sizes = [-(-x // ROOM) * ROOM if isinstance(x, int) else 0 for x in score.storages]
+    def __init__(self, transcript: Transcript, page: Any, given: Numbers) -> None:
+        sizes = [-(-x // ROOM) * ROOM if isinstance(x, int) else 0 for x in transcript.storages]
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         desk = torch.zeros(sum(sizes), dtype=torch.uint8)
         self.tensors = [
             given[x] if isinstance(x, str) else _whole(x) if isinstance(x, Tensor) else desk[start : start + x]
-            for x, start in zip(score.storages, starts, strict=True)
+            for x, start in zip(transcript.storages, starts, strict=True)
         ]
         self.base = (ctypes.c_void_p * len(sizes))(*(x.data_ptr() for x in self.tensors))
-        self.constants = (ctypes.c_double * len(score.constants))(*score.constants)
-        self.parts = [getattr(page, f"part{k}") for k in range(len(score.parts))]
+        self.constants = (ctypes.c_double * len(transcript.constants))(*transcript.constants)
+        self.parts = [getattr(page, f"part{k}") for k in range(len(transcript.parts))]
         for part in self.parts:
             part.argtypes, part.restype = [ctypes.c_void_p, ctypes.c_void_p], None
-        self.cuts = [self._tensor(view) for view in score.cuts]
-        self.told = [self._tensor(view) for view in score.told]
+        self.cuts = [self._tensor(view) for view in transcript.cuts]
+        self.told = [self._tensor(view) for view in transcript.told]
 
     def _tensor(self, view: View) -> Tensor:
         x = self.tensors[view.storage]

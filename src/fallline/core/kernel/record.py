@@ -44,7 +44,7 @@ class Operation(NamedTuple):
     named: tuple[tuple[str, Any], ...]
 
 
-class Score(NamedTuple):
+class Transcript(NamedTuple):
     """What is to be performed: parts of operations, between which a kernel runs.
 
     cuts: what the kernel is told after each part but the last. told: the result. storages: the name of what is given, a
@@ -57,25 +57,28 @@ class Score(NamedTuple):
     storages: tuple[str | Tensor | int, ...]
     constants: tuple[float, ...]
 
-    def same(self, other: Score) -> bool:
-        """Whether two scores are one; constant tensors must be the very same."""
+    def same(self, other: Transcript) -> bool:
+        """Whether two transcripts are one; constant tensors must be the very same."""
         pairs = list(zip(self.storages, other.storages, strict=False))
         alike = all(a is b or (type(a) is type(b) and not isinstance(a, Tensor) and a == b) for a, b in pairs)
         return alike and self[:3] == other[:3] and self.constants == other.constants
 
 
-def record(body: Body, given: Numbers) -> Score:
-    """The formula's score. NotImplementedError where it has none, or another one each time."""
-    _, first, second = (_listen(body, given) for _ in range(3))  # the first time others may fill their caches
-    if not first.same(second):
-        raise NotImplementedError("a formula that is another one each time")
-    return first
+def record(body: Body, given: Numbers) -> Transcript:
+    """The formula's transcript. NotImplementedError where it has none, or another one each time."""
+    before = _listen(body, given)
+    for _ in range(2):  # the first time others may have filled their caches
+        found = _listen(body, given)
+        if found.same(before):
+            return found
+        before = found
+    raise NotImplementedError("a formula that is another one each time")
 
 
-def _listen(body: Body, given: Numbers) -> Score:
+def _listen(body: Body, given: Numbers) -> Transcript:
     with Recorder(given) as recorder:
         told = list(body(recorder.given, recorder.cut))
-    return recorder.score(told)
+    return recorder.transcript(told)
 
 
 class Recorder(TorchDispatchMode):
@@ -134,9 +137,11 @@ class Recorder(TorchDispatchMode):
         self.parts.append([])
         return self.given["sums"]
 
-    def score(self, told: Iterable[Tensor]) -> Score:
+    def transcript(self, told: Iterable[Tensor]) -> Transcript:
         """What was heard."""
         parts = tuple(map(tuple, self.parts))
         if any(isinstance(self.storages[out.storage], Tensor) for part in parts for op in part for out in op.out):
             raise NotImplementedError("a constant that changes")
-        return Score(parts, tuple(self.cuts), tuple(map(self.view, told)), tuple(self.storages), tuple(self.constants))
+        return Transcript(
+            parts, tuple(self.cuts), tuple(map(self.view, told)), tuple(self.storages), tuple(self.constants)
+        )

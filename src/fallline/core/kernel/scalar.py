@@ -1,4 +1,4 @@
-"""Scores printed as C: formulas on single numbers without Python and without PyTorch between them."""
+"""Transcripts printed as C: formulas on single numbers without Python and without PyTorch between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .record import Constant, Operation, Score, View
+from .record import Constant, Operation, Transcript, View
 
 TYPES = {torch.float64: "double", torch.float32: "float", torch.int64: "int64_t", torch.bool: "uint8_t"}
 HEAD = "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n"
@@ -227,12 +227,12 @@ def statement(op: Operation) -> str:
     return OTHERS[name](op)
 
 
-def text(score: Score) -> str:
-    """The score as C functions part0, part1 ... of a table of storages and the constants."""
+def text(transcript: Transcript) -> str:
+    """The transcript as C functions part0, part1 ... of a table of storages and the constants."""
     functions = [
         f"void part{k}(char *const *base, const double *constants) {{\n  "
         + "\n  ".join(filter(None, map(statement, part)))
         + "\n}\n"
-        for k, part in enumerate(score.parts)
+        for k, part in enumerate(transcript.parts)
     ]
     return HEAD + "\n".join(functions)
