@@ -13,7 +13,9 @@ import torch
 # Operators that torchvision's Python files register something for. Its compiled library defines them, and that library
 # does not load beside another build of torch (here: torch for the CPU alone). Nobody here calls them.
 VISION = ("nms", "qnms", "roi_align", "qroi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
-VISION += tuple(f"_{name}_backward" for name in ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d"))
+VISION += tuple(
+    f"_{name}_backward" for name in ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
+)
 
 _declared: list[torch.library.Library] = []  # what a library declares goes when the library goes
 

@@ -15,7 +15,7 @@ from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
 from .plan import WHOLE, Plan, make_plan, survey, trainable
-from .report import check_owner, refresh, report, sentence, show_choices, show_first
+from .report import check_owner, refresh, report, routes, sentence, show_choices, show_first
 from .rule import Rule
 
 Group = dict[str, Any]
@@ -49,6 +49,7 @@ class Descent(torch.optim.Optimizer):
     _plan: Plan | None
     _echo: Echo
     _composed: Composed
+    _routes: dict[int, str]
 
     def __init__(
         self,
@@ -69,7 +70,13 @@ class Descent(torch.optim.Optimizer):
         if not (chunk_bytes is None or isinstance(chunk_bytes, int)) or (chunk_bytes or 0) < 0:
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
-        self._guard, self._echo, self._plan, self._composed = Guard(on_nonfinite), Echo(), None, Composed()
+        self._guard, self._echo, self._plan, self._composed, self._routes = (
+            Guard(on_nonfinite),
+            Echo(),
+            None,
+            Composed(),
+            {},
+        )
         check_lr(lr)
         check_route(foreach, fused)
         routes = {"foreach": foreach, "fused": fused}
@@ -212,7 +219,7 @@ class Descent(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan, self._composed = Echo(), None, Composed()
+        self._echo, self._plan, self._composed, self._routes = Echo(), None, Composed(), {}
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -221,19 +228,21 @@ class Descent(torch.optim.Optimizer):
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
-        step: the clocks), and for each of `groups`: lr, momentum, effective_lr; of one that chooses also candidates,
-        scope, weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up
-        (the best of the others), margin (over it, as a share of the largest pay; a small one means little), lead (steps
-        in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
-        under `parameters` for each parameter.
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (how it walked in the last step:
+        "fused" is torch's kernel, "native" and "triton" are printed ones, "readable" is the rule as it is written, None
+        if it did not); of one that chooses also candidates, scope, weights, the pay of each candidate, samples (steps
+        it was measured in), and of a greedy one runner_up (the best of the others), margin (over it, as a share of the
+        largest pay; a small one means little), lead (steps in a row of a challenger), switches, chosen (how often
+        each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
         refresh(self.param_groups, chunks, self._echo)
+        self._routes = routes(self.param_groups, self._plan.chunks) if self._plan else self._routes
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
-        return report(self, rules, chunks)
+        return report(self, rules, chunks, self._routes)
 
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""

@@ -13,6 +13,7 @@ from .chunk import Chunk
 from .echo import Echo, capturing
 from .error import OwnershipError
 from .field import tensors_of
+from .kernel import word
 from .memory import Memory, nbytes
 from .part import Chooser
 from .rule import Rule
@@ -102,10 +103,16 @@ def check_owner(group: Group) -> None:
         )
 
 
-def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
+def routes(groups: list[Group], chunks: list[Chunk]) -> dict[int, str]:
+    """How each group walks, by its number; more than one word where its parameters differ."""
+    walked = {i: [c for c in chunks if c.group is group] for i, group in enumerate(groups)}
+    return {i: ", ".join(dict.fromkeys(map(word, members))) for i, members in walked.items() if members}
+
+
+def report(opt: Descent, rules: list[Rule], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
     """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often.
 
-    chunks hold every trainable parameter, with a gradient or without.
+    chunks hold every trainable parameter, with a gradient or without. walked: how each group did in the last step.
     """
     states = [opt.state[p] for group in opt.param_groups for p in group["params"] if opt.state.get(p)]
     remembered = nbytes(states)
@@ -117,8 +124,8 @@ def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, An
         "state_bytes": sum(remembered.values()),
         "state_bytes_by_part": remembered,
         "groups": [
-            _group(opt, group, rule, [c for c in chunks if c.group is group])
-            for group, rule in zip(opt.param_groups, rules, strict=True)
+            _group(opt, group, rule, [c for c in chunks if c.group is group]) | {"route": walked.get(i)}
+            for i, (group, rule) in enumerate(zip(opt.param_groups, rules, strict=True))
         ],
     }
 

@@ -65,6 +65,12 @@ def backends(chunk: Chunk) -> list[Backend]:
     return [Fused(chunk), Native(), Triton(), Eager()]
 
 
+def word(chunk: Chunk) -> str:
+    """How a chunk walks: through torch's kernel ("fused"), a printed one (its backend's name), or as "readable"."""
+    made = chunk.route
+    return type(made.passes[made.tail].run).__module__.rpartition(".")[2] if isinstance(made, Printed) else "readable"
+
+
 def _work(chunk: Chunk) -> Work:
     """All coordinates in pieces, and those that a scout looks at."""
     sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device

@@ -1,0 +1,32 @@
+"""For timm: names under which `create_optimizer_v2(model, opt="fallline-adamw")` finds the optimizers of Fallline."""
+
+from __future__ import annotations
+
+from timm.optim import OptimInfo
+from timm.optim._optim_factory import default_registry
+
+from ..zoo import SGD, Adam, AdamW, Lion
+
+# timm takes what stands behind the last underscore of a name for the optimizer, so there are hyphens here.
+INFOS = (
+    OptimInfo("fallline-sgd", SGD, "torch's SGD; momentum='auto' chooses itself", has_eps=False, has_momentum=True),
+    OptimInfo("fallline-adam", Adam, "torch's Adam; betas=('auto', .999) choose the first", has_betas=True),
+    OptimInfo("fallline-adamw", AdamW, "torch's AdamW; betas=('auto', .999) choose the first", has_betas=True),
+    OptimInfo("fallline-lion", Lion, "Lion; betas=('auto', .99) choose the first", has_eps=False, has_betas=True),
+    OptimInfo("fallline-sgd-auto", SGD, "SGD that chooses its momentum", has_eps=False, defaults={"momentum": "auto"}),
+    OptimInfo(
+        "fallline-adamw-auto",
+        AdamW,
+        "AdamW that chooses its first beta",
+        has_betas=True,
+        defaults={"betas": ("auto", 0.999)},
+    ),
+)
+
+
+def register() -> tuple[str, ...]:
+    """Tell timm of all of them, and return their names. A second call changes nothing."""
+    for info in INFOS:
+        if info.name not in default_registry.list_optimizers():
+            default_registry.register(info)
+    return tuple(info.name for info in INFOS)
