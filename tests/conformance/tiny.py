@@ -42,6 +42,13 @@ def network() -> torch.nn.Sequential:
     return torch.nn.Sequential(torch.nn.Linear(6, 12), torch.nn.Tanh(), torch.nn.Linear(12, 1))
 
 
+def matrices() -> torch.nn.Sequential:
+    """The same without biases: matrices alone, for optimizers that move nothing else."""
+    torch.manual_seed(0)
+    narrow, wide = torch.nn.Linear(6, 12, bias=False), torch.nn.Linear(12, 1, bias=False)
+    return torch.nn.Sequential(narrow, torch.nn.Tanh(), wide)
+
+
 def batches(count: int) -> list[tuple[Tensor, Tensor]]:
     """A regression in batches of four."""
     source = torch.Generator().manual_seed(1)
