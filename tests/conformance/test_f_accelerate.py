@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from conformance.recipe import Recipe
-from conformance.tiny import batches, network, matrices
+from conformance.tiny import batches, matrices, network
 from host import need
 from kit import differences, owned, snapshot
 
