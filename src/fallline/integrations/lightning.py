@@ -22,12 +22,13 @@ class ReportCallback(Callback):
         if every is not None and every < 1:
             raise ValueError(f"Invalid every: {every!r}; give a number of steps, or None for the Trainer's.")
         self.every, self.writer, self.prefix = every, writer, prefix
-        self._told = -1
+        self._told = 0  # the step of the last row
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse another optimizer now, not after the first hundred steps."""
         for optimizer in trainer.optimizers:
             descent(optimizer)
+        self._told = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
