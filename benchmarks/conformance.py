@@ -97,9 +97,9 @@ def count(found: Answers, names: list[str]) -> str:
 
 INTRODUCTION = """# Conformance
 
-What a torch optimizer must do so that code which was written for another one goes on working, and who does it: ours, and
-torch's own as controls, so that a wrong expectation shows. `make conformance` runs the tests and writes this page; each
-line is one or more tests in `tests/conformance`, called by the line.
+What a torch optimizer must do so that code which was written for another one goes on working, and who does it: ours,
+and torch's own as controls, so that a wrong expectation shows. `make conformance` runs the tests and writes this page;
+each line is one or more tests in `tests/conformance`, called by the line.
 
 ✓ all tests of the line pass. *refused*: by design it is not done, and a test shows that a clear error says so. ✗ a test
 fails. *not run*: it needs a host's packages or several processes, which were not there. – the line does not concern it.

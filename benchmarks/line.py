@@ -114,7 +114,7 @@ LINES = {
 # Lines of the list that no test answers, and why.
 ELSEWHERE = {
     "L5": "choosing by a validation gradient is not built yet",
-    "M1": "what the package imports, requires and ships is held by tests/test_shape.py and by CI; no optimizer is asked",
+    "M1": "the package's imports and requirements are held by tests/test_shape.py and CI; no optimizer is asked",
 }
 
 

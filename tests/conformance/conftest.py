@@ -93,8 +93,9 @@ class Record:
         if report.skipped and known_to_fail is not None:
             self.note(item, "fail", known_to_fail)
         elif report.skipped:
-            here = item.get_closest_marker("host") is None
-            self.note(item, "not asked" if here else "not run", str(call.excinfo.value) if call.excinfo else "")
+            why = str(call.excinfo.value) if call.excinfo else ""
+            needs = item.get_closest_marker("host") is not None or why.startswith("needs ")
+            self.note(item, "not run" if needs else "not asked", why)
         elif report.failed:
             self.note(item, "fail", report.longreprtext.strip().rpartition("\n")[2])
         elif report.when == "call":

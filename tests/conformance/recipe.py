@@ -81,12 +81,19 @@ ASKED: dict[str, list[Recipe]] = {
 
 # (a line such as "b10", or a test's name without "test_"; a control): why torch fails it. The test runs all the same
 # and must fail. None of ours may be here.
-MUON_HOSTS = "it moves matrices alone, and hosts hand over norms and biases too"
-KNOWN: dict[tuple[str, str], str] = {
-    ("f1_class_path", "torch Muon"): MUON_HOSTS,
-    ("f1_killed", "torch Muon"): MUON_HOSTS,
-    ("f1_group_that_decays", "torch Muon"): MUON_HOSTS,
+TORCH = ("torch SGD", "torch AdamW", "torch Muon")
+ALL_OF_TORCH = {
+    "a5_groups_are_validated": "torch validates the constructor's numbers, not those of a group",
+    "a5_a_groups_momentum_is_validated": "torch validates the constructor's numbers, not those of a group",
+    "a8_the_callers_dict_is_left_alone": "torch writes the defaults into the caller's dict, which becomes the group",
+    "a12_a_gradient_from_before_the_freeze_does_not_count": "torch moves whatever has a gradient, frozen or not",
+    "d5_what_others_keep_there_comes_back_too": "torch casts all state but `step` to the parameter's dtype",
+    "d7": "torch's loaded state is the source's own tensors, and steps write into them",
+    "b10": "torch lets nan and inf into the weights without a word",
 }
+MUON = "it moves matrices alone, and the Trainer hands over the norms too"
+ONE_OF_TORCH = {(test, "torch Muon"): MUON for test in ("f1_class_path", "f1_killed", "f1_group_that_decays")}
+KNOWN = ONE_OF_TORCH | {(test, who): why for test, why in ALL_OF_TORCH.items() for who in TORCH}
 
 
 def known(test: str, recipe: Recipe | None) -> str | None:

@@ -133,9 +133,11 @@ def test_k2_wandb_keeps_the_rows(tmp_path: Path) -> None:
     from conformance.recipe import RECIPES
 
     run = wandb.init(mode="offline", dir=str(tmp_path), project="fallline")
-    record(walked(RECIPES[2]), WandB(run), step=3)
-    run.finish()
+    optimizer, writer = walked(RECIPES[2]), WandB(run)
+    for step in (3, 4):  # the rows of a step are complete when the next one begins
+        record(optimizer, writer, step=step)
     shown = dict(run.summary)
+    run.finish()
     assert shown["fallline/first/momentum"] in (0.5, 0.9, 0.99)
     assert "Probe" in shown["fallline/rule"]
 

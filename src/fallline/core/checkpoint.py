@@ -18,10 +18,10 @@ Group = dict[str, Any]
 FORMAT = 1  # of checkpoints
 
 
-def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
+def compare(name: str, number: int, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
-    rule: the one that the group will have with the saved options. saved, states: the checkpoint's.
+    number: of the group. rule: the one that it will have with the saved options. saved, states: the checkpoint's.
     """
     if saved.get("format", FORMAT) > FORMAT:
         raise CheckpointError(
@@ -29,7 +29,8 @@ def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int,
         )
     if saved.get("recipe", rule.recipe) != rule.recipe:
         raise CheckpointError(
-            f"The checkpoint's state was written by {saved['recipe']}, but {name} is {rule.recipe}. "
+            f"The checkpoint's state of {_title(number, group)} was written by {saved['recipe']}, but {name} is "
+            f"{rule.recipe} there. "
             "Construct the optimizer as it was when it was saved."
         )
     for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
@@ -39,6 +40,13 @@ def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int,
                 f"The checkpoint's state of parameter {i} holds {given}, but {name} with {rule} keeps {wanted}. "
                 "Construct the optimizer as it was when it was saved."
             )
+
+
+def _title(number: int, group: Group) -> str:
+    """A group by its number and its parameters' names, as many as fit into a sentence."""
+    names = list(map(repr, group.get("param_names", ())))
+    more = ["..."] if len(names) > 5 else []
+    return f"group {number} ({', '.join(names[:5] + more) or str(len(group['params'])) + ' parameters'})"
 
 
 def restore(state: Any, groups: list[Group], saved: dict[str, Any]) -> None:

@@ -192,8 +192,8 @@ class Descent(torch.optim.Optimizer):
         saved: dict[str, Any] = {}
 
         def look(_: Any, given: dict[str, Any]) -> None:
-            for group, told in zip(self.param_groups, given["param_groups"], strict=False):
-                compare(type(self).__name__, group, self.sentence({**group, **told}), told, given["state"])
+            for i, (group, told) in enumerate(zip(self.param_groups, given["param_groups"], strict=False)):
+                compare(type(self).__name__, i, group, self.sentence({**group, **told}), told, given["state"])
             saved.update(given)
 
         def put_back(_: Any) -> None:
