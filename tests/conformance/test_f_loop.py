@@ -36,6 +36,19 @@ def test_f5_instances_share_nothing(recipe: Recipe) -> None:
     assert [differences(snapshot(a), snapshot(b)) for a, b in zip(alone, turns, strict=True)] == [[], []]
 
 
+def test_f2_parameters_exchanged_after_a_first_state_dict(recipe: Recipe) -> None:
+    """Accelerate under FSDP2: save, load, exchange every parameter, then train, as if nothing had happened before."""
+    optimizer, twin = recipe.made(), recipe.made()
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.param_groups[0]["params"] = recipe.weights()
+    gradients = stream(owned(twin), 3)
+    walk(optimizer, gradients)
+    walk(twin, gradients)
+    assert differences(snapshot(optimizer), snapshot(twin)) == []
+    assert differences(optimizer.state_dict(), twin.state_dict()) == []
+    assert {id(p) for p in optimizer.state} == {id(p) for p in owned(optimizer)}
+
+
 def test_f6_is_an_optimizer_by_type(recipe: Recipe) -> None:
     """DeepSpeed asks isinstance, and steps with no argument; nothing needs the very class."""
     kind = recipe.kind

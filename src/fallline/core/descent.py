@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, form, forms, restore
+from .checkpoint import FORMAT, carry, compare, forget, form, forms, restore
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
@@ -150,6 +150,7 @@ class Descent(torch.optim.Optimizer):
 
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
+        forget(self.state, self.param_groups)
         for rule, group in zip(rules, self.param_groups, strict=True):
             wanted = forms(rule, group["params"])
             for p in group["params"]:
