@@ -43,7 +43,9 @@ class Cluster:
                 rank, sound, answer = self.outbox.get(timeout=PATIENCE)
             except queue.Empty:
                 self.stop()
-                raise AssertionError(f"processes {sorted({*range(len(self.processes))} - {*told})} are silent") from None
+                raise AssertionError(
+                    f"processes {sorted({*range(len(self.processes))} - {*told})} are silent"
+                ) from None
             if not sound:
                 self.stop()
                 raise AssertionError(f"process {rank}: {_unpacked(answer)}")
