@@ -55,8 +55,8 @@ def answers(tests: Iterable[Test], ours: list[str]) -> Answers:
 
 def _worst(tests: list[Test]) -> tuple[str, list[str]]:
     worst = min((test["outcome"] for test in tests), key=RANK.index)
-    reasons = dict.fromkeys(test["reason"] for test in tests if test["outcome"] == worst and test["reason"])
-    return worst, list(reasons) if worst != "pass" else []
+    told = (test["reason"] for test in tests if test["outcome"] in (worst, "not asked"))
+    return worst, list(dict.fromkeys(filter(None, told)))
 
 
 class Notes:
@@ -103,6 +103,7 @@ each line is one or more tests in `tests/conformance`, called by the line.
 
 ✓ all tests of the line pass. *refused*: by design it is not done, and a test shows that a clear error says so. ✗ a test
 fails. *not run*: it needs a host's packages or several processes, which were not there. – the line does not concern it.
+A note at a ✓ says what of the line was not asked, and why.
 """
 
 

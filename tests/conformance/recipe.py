@@ -89,10 +89,17 @@ ALL_OF_TORCH = {
     "a12_a_gradient_from_before_the_freeze_does_not_count": "torch moves whatever has a gradient, frozen or not",
     "d5_what_others_keep_there_comes_back_too": "torch casts all state but `step` to the parameter's dtype",
     "d7": "torch's loaded state is the source's own tensors, and steps write into them",
+    "g3_half_weights_are_remembered_in_full": "torch's state has the weights' dtype",
     "b10": "torch lets nan and inf into the weights without a word",
 }
 MUON = "it moves matrices alone, and the Trainer hands over the norms too"
-ONE_OF_TORCH = {(test, "torch Muon"): MUON for test in ("f1_class_path", "f1_killed", "f1_group_that_decays")}
+ONE_OF_TORCH = {
+    **{(test, "torch Muon"): MUON for test in ("f1_class_path", "f1_killed", "f1_group_that_decays")},
+    (
+        "g3_half_weights_without_a_scaler",
+        "torch AdamW",
+    ): "1e-8 and the squares of small gradients are 0 in float16: the step is infinite",
+}
 KNOWN = ONE_OF_TORCH | {(test, who): why for test, why in ALL_OF_TORCH.items() for who in TORCH}
 
 

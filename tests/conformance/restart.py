@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     """Go on from every checkpoint and from every pickle."""
     recipes = {recipe.name: recipe for recipe in RECIPES}
     for file in folder.glob("*.before"):
-        name, dtype = file.stem.split(",")
+        name = file.stem.partition(",")[0]
         saved = torch.load(file, weights_only=True)
         pickled = torch.load(file.with_suffix(".pickle"), weights_only=False)
         ends = {"checkpoint": gone_on(loaded(recipes[name], saved)), "pickle": gone_on(pickled)}

@@ -158,7 +158,7 @@ def test_c4_differentiable_is_true_or_an_error(recipe: Recipe, refused: Callable
     if not recipe.takes("differentiable"):
         with pytest.raises(TypeError, match=r"unexpected keyword argument 'differentiable'"):
             recipe.made(differentiable=True)
-        why = "a step writes in place under no_grad; for gradients through steps use torch.func with a formula of your own"
+        why = "a step writes in place, outside of autograd"
         return refused(f"no such flag: {why}" if recipe.ours else f"{recipe.kind.__name__} has no such flag")
     w, g = (torch.rand(4, 4, requires_grad=True) for _ in range(2))
     p = w.clone()

@@ -58,6 +58,7 @@ def test_k2_rows_are_the_report(ours: Recipe) -> None:
         assert len(paid) == (len(shown["candidates"]) if ours.chooses else 0)
         if ours.chooses and "pay" in group:
             assert (paid, row[f"{name}/margin"]) == (group["pay"], group["margin"])
+            assert words[f"{name}/evidence"] == group["evidence"]
         elif ours.chooses:
             momenta = [one["momentum"] for one in group["parameters"].values()]
             assert row.get(f"{name}/momentum/largest", momenta[0]) == max(momenta)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,10 +13,40 @@ from .error import CheckpointError
 from .memory import State
 from .rule import SLOTS, Rule, ours
 
+if TYPE_CHECKING:
+    from .descent import Descent
+
 Group = dict[str, Any]
 
 
 FORMAT = 1  # of checkpoints
+
+
+@contextmanager
+def loading(opt: Descent) -> Iterator[None]:
+    """Compare what torch is about to load, and put back afterwards what torch does not keep.
+
+    Hooks of torch's do both, so that users' hooks come before the first and after the second.
+    """
+    saved: dict[str, Any] = {}
+
+    def look(_: Any, given: dict[str, Any]) -> None:
+        for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
+            compare(type(opt).__name__, i, group, opt.sentence({**group, **told}), told, given["state"])
+        saved.update(given)
+
+    def put_back(_: Any) -> None:
+        restore(opt.state, opt.param_groups, saved)
+
+    hooks = [
+        opt.register_load_state_dict_pre_hook(look),
+        opt.register_load_state_dict_post_hook(put_back, prepend=True),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def compare(name: str, number: int, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:

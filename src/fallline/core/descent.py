@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, compare, forget, form, forms, restore
+from .checkpoint import FORMAT, carry, forget, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .memory import kept_unless
+from .owner import check_owner
+from .phase import phase
 from .plan import WHOLE, Plan, make_plan, survey, trainable
-from .report import check_owner, refresh, report, routes, sentence, show_choices, show_first
+from .report import line, refresh, report, routes, sentence, show_choices, show_first
 from .rule import Rule
 
 Group = dict[str, Any]
@@ -70,13 +72,8 @@ class Descent(torch.optim.Optimizer):
         if not (chunk_bytes is None or isinstance(chunk_bytes, int)) or (chunk_bytes or 0) < 0:
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
-        self._guard, self._echo, self._plan, self._composed, self._routes = (
-            Guard(on_nonfinite),
-            Echo(),
-            None,
-            Composed(),
-            {},
-        )
+        self._guard, self._echo, self._plan, self._composed = Guard(on_nonfinite), Echo(), None, Composed()
+        self._routes = {}
         check_lr(lr)
         check_route(foreach, fused)
         routes = {"foreach": foreach, "fused": fused}
@@ -101,11 +98,12 @@ class Descent(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._echo.listen()
-        for group in self.param_groups:
-            check_owner(group)
-        plan = self._current_plan()
+        check_owner(self)
+        with phase("plan"):
+            plan = self._current_plan()
         try:
-            fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
+            with phase("check"):
+                fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
             if fit is not False:
                 self._walk(plan, fit)
         finally:
@@ -114,17 +112,23 @@ class Descent(torch.optim.Optimizer):
 
     def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
         late = plan.late or not plan.measures
-        told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
+        with phase("remember" if not late else "remember and apply"):
+            told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
-            show_choices(self.param_groups, plan.chunks, self._echo)
+            self._show(plan)
         for scope in plan.scopes:
-            with kept_unless(fit, scope.tensors):
+            with phase("decide"), kept_unless(fit, scope.tensors):
                 rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
                 scope.decide(torch.cat(rows) if len(rows) > 1 else rows[0])
         if not late:
-            for chunk in plan.chunks:
-                if chunk.measures:
-                    chunk.route.apply(fit)
+            with phase("apply"):
+                for chunk in plan.chunks:
+                    if chunk.measures:
+                        chunk.route.apply(fit)
+            self._show(plan)
+
+    def _show(self, plan: Plan) -> None:
+        with phase("show"):
             show_choices(self.param_groups, plan.chunks, self._echo)
 
     def _current_plan(self) -> Plan:
@@ -190,25 +194,8 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
-        saved: dict[str, Any] = {}
-
-        def look(_: Any, given: dict[str, Any]) -> None:
-            for i, (group, told) in enumerate(zip(self.param_groups, given["param_groups"], strict=False)):
-                compare(type(self).__name__, i, group, self.sentence({**group, **told}), told, given["state"])
-            saved.update(given)
-
-        def put_back(_: Any) -> None:
-            restore(self.state, self.param_groups, saved)
-
-        hooks = [
-            self.register_load_state_dict_pre_hook(look),
-            self.register_load_state_dict_post_hook(put_back, prepend=True),
-        ]
-        try:
+        with loading(self):
             super().load_state_dict(state_dict)
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def __getstate__(self) -> dict[str, Any]:
         ours = {name: value for name, value in self.__dict__.items() if not name.startswith("_") or name == "_guard"}
@@ -229,11 +216,11 @@ class Descent(torch.optim.Optimizer):
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
-        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (how it walked in the last step:
-        "fused" is torch's kernel, "native" and "triton" are printed ones, "readable" is the rule as it is written, None
-        if it did not); of one that chooses also candidates, scope, weights, the pay of each candidate, samples (steps
-        it was measured in), and of a greedy one runner_up (the best of the others), margin (over it, as a share of the
-        largest pay; a small one means little), lead (steps in a row of a challenger), switches, chosen (how often
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (it walked through torch's kernel,
+        "fused", a printed one, "native" or "triton", or as "readable"); of one that chooses also candidates, scope,
+        weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up (the best
+        of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples
+        or where the margin is below 1 %; "some"), lead (steps in a row of a challenger), switches, chosen (how often
         each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._guard.catch_up(self.param_groups, self._echo)
@@ -244,6 +231,15 @@ class Descent(torch.optim.Optimizer):
         self._routes = routes(self.param_groups, self._plan.chunks) if self._plan else self._routes
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks, self._routes)
+
+    def line(self) -> str:
+        """One line for a progress bar, `bar.set_postfix_str(opt.line())`; waits for no device that lr does not lie on.
+
+        >>> from fallline import SGD
+        >>> SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, momentum=0.9).line()
+        'lr 0.1, momentum 0.9'
+        """
+        return line(self.param_groups)
 
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""

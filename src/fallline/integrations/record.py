@@ -68,9 +68,12 @@ def numbers(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def words(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The words of a report: the rule, and on which route each group walked in the last step."""
+    """The words of a report: the rule; of each group its route in the last step, and how much a choice rests on."""
     yield "rule", told["rule"]
-    yield from ((f"{name}/route", group["route"] or "none yet") for name, group in _named(optimizer, told))
+    for name, group in _named(optimizer, told):
+        yield f"{name}/route", group["route"] or "none yet"
+        if "evidence" in group:
+            yield f"{name}/evidence", group["evidence"]
 
 
 def _named(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
