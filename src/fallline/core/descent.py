@@ -216,7 +216,7 @@ class Descent(torch.optim.Optimizer):
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
-        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (it walked through torch's kernel,
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (it walked in torch's kernel,
         "fused", a printed one, "native" or "triton", or as "readable"); of one that chooses also candidates, scope,
         weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up (the best
         of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples
