@@ -19,9 +19,16 @@ from benchmarks.page import table
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "docs" / "conformance.json", ROOT / "docs" / "conformance.md"
-SIGNS = {"pass": "✓", "refused": "refused", "fail": "✗", "not run": "not run", "not asked": "–"}
-COLOURS = {"pass": "green", "refused": "yellow", "fail": "red", "not run": "dim", "not asked": "dim"}
-RANK = ["fail", "refused", "not run", "pass", "not asked"]  # a line is as good as its worst test
+SIGNS = {
+    "pass": "✓",
+    "partly run": "(✓)",
+    "partly refused": "✓, refused",
+    "refused": "refused",
+    "fail": "✗",
+    "not run": "not run",
+    "not asked": "–",
+}
+COLOURS = {"pass": "green", "partly run": "green", "fail": "red", "not run": "dim", "not asked": "dim"}
 
 Test = dict[str, Any]
 Answers = dict[tuple[str, str], tuple[str, list[str]]]
@@ -50,13 +57,27 @@ def answers(tests: Iterable[Test], ours: list[str]) -> Answers:
     for test in tests:
         for name in [test["recipe"]] if test["recipe"] else ours:
             found.setdefault((test["line"], name), []).append(test)
-    return {key: _worst(some) for key, some in found.items()}
+    return {key: (_outcome({one["outcome"] for one in some}), _reasons(some)) for key, some in found.items()}
 
 
-def _worst(tests: list[Test]) -> tuple[str, list[str]]:
-    worst = min((test["outcome"] for test in tests), key=RANK.index)
-    told = (test["reason"] for test in tests if test["outcome"] in (worst, "not asked"))
-    return worst, list(dict.fromkeys(filter(None, told)))
+def _outcome(seen: set[str]) -> str:
+    """Of a line, from those of its tests."""
+    if "fail" in seen:
+        return "fail"
+    if "refused" in seen:
+        return "partly refused" if "pass" in seen else "refused"
+    if "not run" in seen:
+        return "partly run" if "pass" in seen else "not run"
+    return "pass" if "pass" in seen else "not asked"
+
+
+def _reasons(tests: list[Test]) -> list[str]:
+    """Why it did not simply pass: of a failure only what failed."""
+    failed = [test for test in tests if test["outcome"] == "fail"]
+    told = [
+        f"{'not run: ' * (test['outcome'] == 'not run')}{test['reason']}" for test in failed or tests if test["reason"]
+    ]
+    return list(dict.fromkeys(told))
 
 
 class Notes:
@@ -92,7 +113,7 @@ def count(found: Answers, names: list[str]) -> str:
     for name in names:
         outcomes = [outcome for (_, who), (outcome, _) in found.items() if who == name]
         rows.append([name, *(str(outcomes.count(one)) for one in SIGNS)])
-    return table(["lines", *(f"{one} {sign}" if len(sign) == 1 else one for one, sign in SIGNS.items())], rows)
+    return table(["lines", *SIGNS.values()], rows)
 
 
 INTRODUCTION = """# Conformance
@@ -101,9 +122,9 @@ What a torch optimizer must do so that code which was written for another one go
 and torch's own as controls, so that a wrong expectation shows. `make conformance` runs the tests and writes this page;
 each line is one or more tests in `tests/conformance`, called by the line.
 
-✓ all tests of the line pass. *refused*: by design it is not done, and a test shows that a clear error says so. ✗ a test
-fails. *not run*: it needs a host's packages or several processes, which were not there. – the line does not concern it.
-A note at a ✓ says what of the line was not asked, and why.
+✓ all tests of the line pass; (✓) all that could be run here. *refused*: by design it is not done, and a test shows that
+a clear error says so; with a ✓, a part of the line. ✗ a test fails. *not run*: it needs what was not there, such as a
+host's packages or a GPU. – the line does not concern it. Notes, also at a ✓, say what was not asked, and why.
 """
 
 
@@ -146,7 +167,7 @@ def show(told: dict[str, Any]) -> list[str]:
     shown = Table("line", *ours, *controls, title="Conformance", pad_edge=False)
     for line in sorted({line for line, _ in found}, key=order):
         outcomes = [found.get((line, name), ("not asked", []))[0] for name in (*ours, *controls)]
-        shown.add_row(line, *(f"[{COLOURS[one]}]{SIGNS[one]}[/]" for one in outcomes))
+        shown.add_row(line, *(f"[{COLOURS.get(one, 'yellow')}]{SIGNS[one]}[/]" for one in outcomes))
     Console().print(shown)
     return sorted(
         {line for (line, name), (outcome, _) in found.items() if outcome == "fail" and name in ours}, key=order

@@ -10,13 +10,13 @@ from torch.optim import lr_scheduler
 
 from fallline import SGD, Adam, AdamW, Descent
 from fallline.core.chunk import Readable
-from fallline.core.kernel import native
+from fallline.core.kernel import compiler
 from fallline.core.kernel.fused import Call
 from fallline.core.kernel.printed import Printed
 from kit import FEW, OPTIMIZERS, differences, owned, snapshot, stream, twins, walk, weights
 from routes import NEAR, SHAPES, agree, assert_near, kinds, moving, pair
 
-pytestmark = pytest.mark.skipif(native.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="there is no C compiler")
 
 
 # --- what the readable rule says -----------------------------------------------------------------------------------

@@ -18,19 +18,19 @@ import fallline.core.descent
 from fallline import AdamW, Bank, Constant, Coupled, Euclid, Rule
 from fallline.core.chunk import Readable
 from fallline.core.field import inner
-from fallline.core.kernel import native
+from fallline.core.kernel import compiler, formula, native
 from fallline.core.kernel.eager import Interpreted
 from fallline.core.kernel.fused import Call
 from fallline.core.kernel.native import Native, Walk
 from fallline.core.kernel.printed import Printed
 from fallline.core.kernel.reading import write
-from fallline.core.kernel.table import Items, pieces
+from fallline.core.kernel.table import Items, pack, pieces
 from fallline.statistics.sample import runs
 from kit import OPTIMIZERS, QUICK, differences, owned, snapshot, stream, walk, weights
 from laws.kernel import stage
 from routes import agree, kinds, pair, routes
 
-pytestmark = pytest.mark.skipif(native.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="there is no C compiler")
 CPU = torch.device("cpu")
 LARGE = ((300, 400), (9,), ())
 
@@ -64,12 +64,16 @@ def started(script: str, **given: str) -> subprocess.Popen[str]:
 def compile_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], None]]:
     """From now on this is the compiler, and nothing is compiled yet."""
 
-    def say(compiler: str | None) -> None:
+    def forget() -> None:
         native.load.cache_clear()
-        monkeypatch.setattr(native, "compiler", lambda: compiler)
+        formula._known.clear()
+
+    def say(found: str | None) -> None:
+        forget()
+        monkeypatch.setattr(compiler, "compiler", lambda: found)
 
     yield say
-    native.load.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adamw", "sgd-auto", "adamw-auto"])
@@ -98,7 +102,7 @@ def test_a_compiler_that_fails_is_told_once(
 ) -> None:
     """With its name; then training goes on."""
     compile_with("/bin/false")
-    monkeypatch.setattr(native, "_shelf", lambda: tmp_path)
+    monkeypatch.setattr(compiler, "_shelf", lambda: tmp_path)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         opt = agree(OPTIMIZERS["full"], 4)
@@ -116,8 +120,8 @@ def test_a_broken_file_in_the_cache_is_built_anew(
         shelf.mkdir()
         for file in whole.glob("*.so"):
             (shelf / file.name).touch()
-        compile_with(native.compiler())
-        monkeypatch.setattr(native, "_shelf", lambda shelf=shelf: shelf)
+        compile_with(compiler.compiler())
+        monkeypatch.setattr(compiler, "_shelf", lambda shelf=shelf: shelf)
         opt = OPTIMIZERS["full"](weights())
         walk(opt, stream(owned(opt), 1))
         assert kinds(opt) == {Printed}
@@ -128,15 +132,15 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     """Where kernels lie if the cache is here."""
     private = tmp_path / "private"
     private.mkdir()
-    monkeypatch.setattr(native.tempfile, "mkdtemp", lambda **_: str(private))
+    monkeypatch.setattr(compiler.tempfile, "mkdtemp", lambda **_: str(private))
 
     def find(cache: Path) -> Path:
         monkeypatch.setenv("FALLLINE_CACHE", str(cache))
-        native._shelf.cache_clear()
-        return native._shelf()
+        compiler._shelf.cache_clear()
+        return compiler._shelf()
 
     yield find
-    native._shelf.cache_clear()
+    compiler._shelf.cache_clear()
 
 
 def test_the_cache_is_where_it_was_asked_for(shelf: Callable[[Path], Path], tmp_path: Path) -> None:
@@ -160,9 +164,9 @@ def test_a_cache_that_is_not_ours_alone_is_not_used(
     elif case == "open cache":
         cache.chmod(0o770)
     elif case == "another's":
-        monkeypatch.setattr(native.os, "getuid", lambda: 12345)
+        monkeypatch.setattr(compiler.os, "getuid", lambda: 12345)
     elif case == "read-only":
-        monkeypatch.setattr(native.os, "access", lambda *_: False)  # chmod does not keep root out
+        monkeypatch.setattr(compiler.os, "access", lambda *_: False)  # chmod does not keep root out
     assert shelf(cache) == tmp_path / "private"
 
 
@@ -318,7 +322,7 @@ def test_sums_of_sixteen_million_are_good_to_a_millionth(tail: str) -> None:
     items = Items(pieces([LONG]), CPU)
     run = Native().bind(program, stage(held), items)
     assert type(run) is Walk and sorted({"filter.m0", "filter.m1", "g"}) == [name for name, *_ in program.columns]
-    sums = items.gather(run([0.5, 0.25], True), 1)[0]
+    sums = items.gather(run(pack([0.5, 0.25], CPU), True), 1)[0]
     assert sums[:2].tolist() == pytest.approx([exact * 0.5, exact * 0.25], rel=1e-6)
 
 

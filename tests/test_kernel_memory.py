@@ -12,12 +12,12 @@ from torch.nn import Parameter
 
 import fallline.core.descent
 from fallline import AdamW, Descent
-from fallline.core.kernel import native
+from fallline.core.kernel import compiler
 from fallline.core.kernel.printed import Printed
 from kit import FEW, OPTIMIZERS, differences, feed, owned, readable, snapshot, stream, trained, walk, weights
 from routes import agree, assert_near, kinds, pair
 
-pytestmark = pytest.mark.skipif(native.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="there is no C compiler")
 
 
 # --- autograd -----------------------------------------------------------------------------------------------------

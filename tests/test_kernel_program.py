@@ -39,7 +39,7 @@ from fallline import (
 )
 from fallline.core.chunk import Readable
 from fallline.core.field import Bundle, Field, count, each, inner
-from fallline.core.kernel import native
+from fallline.core.kernel import compiler, native
 from fallline.core.kernel.table import Items, pieces, samples, stripes
 from fallline.core.memory import Memory
 from fallline.core.part import Filter, Map, Preconditioner
@@ -48,7 +48,7 @@ from kit import OPTIMIZERS, QUICK, differences, owned, snapshot, stream, walk, w
 from laws.kernel import LAWS, Case
 from routes import Build, agree, assert_near, kinds, pair
 
-pytestmark = pytest.mark.skipif(native.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="there is no C compiler")
 CPU = torch.device("cpu")
 
 
@@ -154,7 +154,7 @@ def test_nothing_is_compiled_anew_where_only_numbers_change(name: str, monkeypat
         walk(opt, [now])
         if made is None:
             made = native.load.cache_info().currsize
-            monkeypatch.setattr(native, "_build", lambda *_: pytest.fail("it is compiled anew"))
+            monkeypatch.setattr(compiler, "_build", lambda *_: pytest.fail("it is compiled anew"))
         plan.step()
         seen.add(group["momentum"] if "momentum" in group else group["betas"])
     assert native.load.cache_info().currsize == made

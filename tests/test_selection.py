@@ -30,6 +30,7 @@ from fallline import (
     UnitGain,
     UnitPower,
 )
+from fallline.core.kernel import formula
 from fallline.statistics.sample import sample
 from fallline.zoo.registry import REGISTRY
 from kit import (
@@ -118,8 +119,9 @@ def test_fixed_recipes_measure_nothing(name: str, measured: list[str]) -> None:
     assert measured == []
 
 
-def test_a_choice_measures_once_per_step(measured: list[str]) -> None:
-    """One look, one decision for everyone, once the plan is made."""
+def test_a_choice_measures_once_per_step(measured: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look, one decision for everyone, once the plan is made; seen where Python performs its formulas."""
+    monkeypatch.setattr(formula.Formula, "_bind", lambda *_: None)
     opt = trained("full", steps=1)
     measured.clear()
     walk(opt, stream(owned(opt), 3))

@@ -250,6 +250,24 @@ def test_state_that_was_moved_goes_on(name: str) -> None:
     assert differences(snapshot(opt), snapshot(other)) == []
 
 
+@pytest.mark.parametrize("key", ["metric.v", "filter.m0", "filter.weights", "step"])
+def test_one_entry_that_was_replaced_goes_on(key: str) -> None:
+    """Of the last parameter only; and what a user keeps beside our state is nobody's business."""
+    opt, other = trained("adamw-auto"), trained("adamw-auto")
+    entry = opt.state[owned(opt)[-1]]
+    entry[key] = entry[key].clone()
+    opt.state["mine"] = entry["mine"] = "a word"  # type: ignore[index]
+    for each in (opt, other):
+        walk(each, stream(owned(each), 3, seed=5))
+    del opt.state["mine"], entry["mine"]  # type: ignore[arg-type]
+    held = [opt.state[p] for p in owned(opt)]
+    for each in (opt, other):
+        walk(each, stream(owned(each), 3, seed=6))
+    assert differences(snapshot(opt), snapshot(other)) == [] and all(
+        opt.state[p] is x for p, x in zip(owned(opt), held, strict=True)
+    )
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_two_runs_are_equal_to_the_bit(name: str) -> None:
     assert differences(snapshot(trained(name)), snapshot(trained(name))) == []

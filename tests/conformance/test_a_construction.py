@@ -266,7 +266,7 @@ def test_a7_a_longer_tensor_is_refused(recipe: Recipe) -> None:
 def test_a7_a_tensor_with_foreach(recipe: Recipe, refused: Callable[[str], None]) -> None:
     """It works, or it is an error at once."""
     if not recipe.takes("foreach"):
-        pytest.skip("no such option")
+        pytest.skip("it has no foreach option")
     try:
         opt = recipe.made(lr=torch.tensor(0.01), foreach=True)
     except ValueError as error:

@@ -129,7 +129,7 @@ def test_b4_schedulers_and_accelerate_may_wrap_it(recipe: Recipe) -> None:
 def test_b5_the_same_bits_whatever_others_draw(recipe: Recipe, options: dict[str, Any]) -> None:
     """torch's own generator is neither read nor moved."""
     if options and not recipe.takes("write"):
-        pytest.skip("no dice")
+        pytest.skip("it has no stochastic rounding")
     ends = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -178,7 +178,7 @@ def test_b7_the_gradient_is_left_as_found(recipe: Recipe) -> None:
 def test_b8_maximize_is_the_negated_loss(recipe: Recipe) -> None:
     """In parameters, memory and scores."""
     if not recipe.takes("maximize"):
-        pytest.skip("no such option")
+        pytest.skip("it has no maximize option")
     up, down = recipe.made(maximize=True), recipe.made()
     gradients = stream(owned(up), 8)
     walk(up, gradients)

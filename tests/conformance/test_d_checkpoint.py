@@ -120,7 +120,7 @@ def test_d4_resuming_in_another_process_is_exact(recipe: Recipe, dtype: str, res
 def test_d4_the_way_of_computing_may_change(recipe: Recipe) -> None:
     """Saved from bundles, gone on in a loop: equal to rounding."""
     if not recipe.takes("foreach"):
-        pytest.skip("no foreach option")
+        pytest.skip("it has no foreach option")
     opt = begun(recipe, "float32")
     saved = {"params": [p.detach().clone() for p in owned(opt)], "state": copy.deepcopy(opt.state_dict())}
     saved["trained"] = [p.requires_grad for p in owned(opt)]
@@ -202,7 +202,7 @@ def test_d8_where_copies_disagree_the_first_wins(chooser: Recipe) -> None:
     opt = trained(chooser)
     saved = copy.deepcopy(opt.state_dict())
     if chooser.name == "AdamW each":
-        pytest.skip("each parameter decides for itself")
+        pytest.skip("each parameter decides for itself: there are no copies")
     saved["state"][2]["filter.choice"] = torch.tensor(1.0, dtype=torch.float64)
     new = chooser.build(twins(owned(opt)))
     new.load_state_dict(saved)

@@ -9,7 +9,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from conformance.recipe import Recipe
-from fallline import Greedy
+from fallline import Replay
 from fallline.core import guard
 from kit import differences, feed, owned, snapshot, stream, walk
 
@@ -23,8 +23,11 @@ def fresh_compiler() -> None:
 
 
 def close(a: Any, b: Any) -> None:
-    """Compiled and eager agree to rounding; where step itself is not compiled, to the last bit."""
-    torch.testing.assert_close([p.detach() for p in owned(a)], [p.detach() for p in owned(b)], rtol=1e-4, atol=1e-5)
+    """Compiled and eager agree to rounding, which is bfloat16's where torch's Muon orthogonalises."""
+    rounding = 1e-2 if type(a) is torch.optim.Muon else 1e-5
+    torch.testing.assert_close(
+        [p.detach() for p in owned(a)], [p.detach() for p in owned(b)], rtol=10 * rounding, atol=rounding
+    )
 
 
 def turning(params: list[Any]) -> list[list[torch.Tensor]]:
@@ -36,8 +39,8 @@ def turning(params: list[Any]) -> list[list[torch.Tensor]]:
 def test_i1_twenty_changing_steps_are_at_most_three_graphs(recipe: Recipe) -> None:
     """While a schedule moves the learning rate, the choices change and gradients are clipped."""
     counter = CompileCounter()
-    # By the batch that a sign has just taken in, the shortest memory always pays: held-out, the choice moves.
-    other = {"selector": Greedy(score="held-out")} if recipe.name == "Lion auto" else {}
+    # By the batch that a sign has just taken in, the shortest memory always pays: a path of choices is given.
+    other = {"selector": Replay((0,) * 10 + (1,))} if recipe.name == "Lion auto" else {}
     plain, compiled = (recipe.made(**other) for _ in range(2))
     step = torch.compile(compiled.step, backend=counter)
     schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(opt, 20) for opt in (plain, compiled)]

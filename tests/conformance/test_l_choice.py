@@ -98,15 +98,15 @@ def test_l3_hysteresis_holds(chooser: Recipe) -> None:
 
 
 def test_l3_noise_alone_does_not_make_it_oscillate(chooser: Recipe) -> None:
-    """Of 100 steps of nothing but noise, over five seeds, the recommended averages switch in few."""
+    """Of 60 steps of nothing but noise, over three seeds, averages and hysteresis switch in few."""
     switches = []
-    for seed in range(5):
+    for seed in range(3):
         opt = chooser.made(selector=Greedy(scope="global", smoothing=0.9, hysteresis=5))
         source = torch.Generator().manual_seed(seed)
-        noise = [[torch.randn(p.shape, generator=source) for p in owned(opt)] for _ in range(100)]
+        noise = [[torch.randn(p.shape, generator=source) for p in owned(opt)] for _ in range(60)]
         path = choices(opt, noise)
         switches.append(sum(a != b for a, b in itertools.pairwise(path)))
-    assert float(torch.tensor(switches, dtype=torch.float64).mean()) <= 5, switches
+    assert float(torch.tensor(switches, dtype=torch.float64).mean()) <= 3, switches
 
 
 def test_l3_the_first_step_is_fixed(chooser: Recipe) -> None:

@@ -15,7 +15,7 @@ from fallline.core.kernel.eager import Eager
 from fallline.core.kernel.native import Native
 from fallline.core.kernel.reading import numbers, write
 from fallline.core.kernel.symbol import Program
-from fallline.core.kernel.table import Items, pieces, samples
+from fallline.core.kernel.table import Items, pack, pieces, samples
 from fallline.statistics.sample import runs
 
 SIZES, PIECE = (1, 7, 300, 9001), 5000  # a number, less than a vector, less than a page, two pieces of two pages
@@ -44,12 +44,12 @@ class Case:
         """The work of this reading."""
         return Items(samples([runs(n) for n in SIZES], 64) if self.reading == "scout" else pieces(SIZES, PIECE), CPU)
 
-    def numbers(self, apart: bool) -> list[Any]:
+    def numbers(self, apart: bool) -> Tensor:
         """What fills the slots; apart: each tensor has numbers of its own."""
         told = numbers(self.rule, self.reading, self.dtype, 5.0, 0.43)
         given = [told[place] for place in self.written[1]]
         grow = torch.linspace(0.5, 1.0, len(SIZES), dtype=torch.float64)
-        return [Bundle((x * grow).unbind()) for x in given] if apart else given
+        return pack([Bundle((x * grow).unbind()) for x in given] if apart else given, CPU)
 
 
 def columns(program: Program) -> Columns:

@@ -61,7 +61,7 @@ class Chunk:
     def tick(self) -> None:
         """One more step."""
         self.clock.add_(1)
-        self.t = self.clock.double()
+        self.t.copy_(self.clock)
 
     @property
     def measures(self) -> bool:
@@ -75,13 +75,13 @@ class Chunk:
         return lr.reshape(()) if isinstance(lr, Tensor) else lr
 
     def rate(self) -> Tensor:
-        """The learning rate as a 0-d float64 tensor on the device; a number is filled in only when it has changed."""
+        """The learning rate as a 0-d float64 tensor on the device, always the same one: formulas and graphs read it."""
         lr = self.lr
-        if isinstance(lr, Tensor) and lr.device == self.clock.device:
-            return lr.double()
+        if isinstance(lr, Tensor) and lr.device.type != "cpu":
+            return self._rate[1].copy_(lr)
         lr = float(lr)
         if lr != self._rate[0]:
-            self._rate = (lr, self._rate[1].fill_(lr))  # always the same tensor: a CUDA graph may read it
+            self._rate = (lr, self._rate[1].fill_(lr))
         return self._rate[1]
 
     def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:

@@ -13,12 +13,14 @@ from .checkpoint import FORMAT, carry, forget, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
+from .kernel import routes
 from .memory import kept_unless
 from .owner import check_owner
 from .phase import phase
-from .plan import WHOLE, Plan, make_plan, survey, trainable
-from .report import line, refresh, report, routes, sentence, show_choices, show_first
+from .plan import WHOLE, Plan, make_plan, trainable
+from .report import line, refresh, report, sentence, show_choices, show_first
 from .rule import Rule
+from .survey import survey
 
 Group = dict[str, Any]
 
@@ -129,17 +131,17 @@ class Descent(torch.optim.Optimizer):
 
     def _show(self, plan: Plan) -> None:
         with phase("show"):
-            show_choices(self.param_groups, plan.chunks, self._echo)
+            show_choices(plan.dials, self._echo)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules, late = self._rules(), self.delay == 1
-        found, plan = survey(self.param_groups, self.state), self._plan
-        if plan is None or plan.rules != rules or plan.late != late or not plan.seen.same(found):
+        found, plan = survey(self.param_groups), self._plan
+        if plan is None or plan.rules != rules or plan.late != late or not plan.ground.holds(found, self.state):
             self._guard.refuse(self.param_groups, type(self).__name__)
             self._allocate(rules)
             self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
-            found = survey(self.param_groups, self.state)
+            found = survey(self.param_groups)
         plan.gather(found)
         if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
             self._echo.captured.append(plan)
@@ -227,7 +229,7 @@ class Descent(torch.optim.Optimizer):
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
-        refresh(self.param_groups, chunks, self._echo)
+        refresh(chunks, self._echo)
         self._routes = routes(self.param_groups, self._plan.chunks) if self._plan else self._routes
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks, self._routes)

@@ -10,25 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .chunk import Chunk
 from .field import Field, as_field
-from .kernel import dense, plain, route
+from .kernel import plain, route
+from .kernel.formula import Formula
+from .kernel.record import Cut, Numbers
 from .memory import Memory, State, real, share
 from .part import Chooser
+from .report import Dial, dials
 from .rule import Rule, ours
+from .survey import Ground, Survey, ground, survey
 
 CPU_BYTES = 256 * 1024
 ACCELERATOR_BYTES = 256 * 1024 * 1024
 WHOLE = 1 << 62
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Scope:
     """Who decides together: rows of measured numbers in, decisions out."""
 
@@ -36,21 +39,31 @@ class Scope:
     part: Chooser
     rows: list[State]
     chunks: list[Chunk]
+    formula: Formula | None = None
 
     def decide(self, measured: Tensor) -> None:
         """measured [tensors, numbers]: one row for each parameter of the scope, in the order of the chunks."""
         if len(self.rows) == 1:
-            return self.part.decide(measured.sum(0, keepdim=True), self.alone)
+            formula = self.formula or Formula(self.part, self._body, {"measured": measured.clone(), **self.alone})
+            formula.given["measured"].copy_(measured)
+            self.formula = formula
+            formula()
+            return
         mem = {name: torch.stack(held) for name, held in self.held.items()}
         self.part.decide(measured, Memory(mem))
         for name, held in self.held.items():
             for x, new in zip(held, mem[name], strict=True):
                 x.copy_(new)
 
-    @cached_property
-    def alone(self) -> Memory:
-        """The decisions of a single row, seen as rows: what is written to them is written to the state."""
-        return Memory({name: held[0][None] for name, held in self.held.items()})
+    def _body(self, given: Numbers, _: Cut) -> list[Tensor]:
+        rows = {name: given[name][None] for name in self.held}  # what is written to them is written to the state
+        self.part.decide(given["measured"].sum(0, keepdim=True), Memory(rows))
+        return []
+
+    @property
+    def alone(self) -> dict[str, Tensor]:
+        """The decisions of a single row."""
+        return {name: held[0] for name, held in self.held.items()}
 
     @cached_property
     def held(self) -> dict[str, list[Tensor]]:
@@ -63,31 +76,6 @@ class Scope:
         return [x for held in self.held.values() for x in held]
 
 
-class Survey(NamedTuple):
-    """What a plan rests on, looked up in every step."""
-
-    places: list[int]  # where the parameters lie, and whether their gradients lie likewise
-    held: list[Any]  # the state's very tensors
-    gradients: list[Tensor]
-    addresses: list[int]  # of the gradients; these may move
-
-    def same(self, other: Survey) -> bool:
-        """Whether a plan made of this holds for the other."""
-        a, b = self.held, other.held
-        return self.places == other.places and len(a) == len(b) and all(map(is_, a, b))
-
-
-def survey(groups: list[dict[str, Any]], state: Any) -> Survey:
-    """Look at every parameter that has a gradient; one or two microseconds for each."""
-    params = [p for group in groups for p in group["params"] if p.grad is not None and p.requires_grad]
-    gradients: list[Any] = [p.grad for p in params]
-    alike = list(map(dense, params, gradients))
-    flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
-    addresses = [g.data_ptr() if at_home else 0 for g, at_home in zip(gradients, alike, strict=True)]
-    held: list[Any] = [x for p in params for x in state[p].values()]
-    return Survey([*map(hash, flags), *map(Tensor.data_ptr, params), *alike], [*params, *held], gradients, addresses)
-
-
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Chunks in the order of the parameters, the scopes that decide over them, and what it was made of."""
@@ -96,12 +84,17 @@ class Plan:
     scopes: list[Scope]
     rules: list[Rule]
     late: bool  # whether decisions act in the next step
-    seen: Survey
+    ground: Ground
 
     @property
     def measures(self) -> bool:
         """Whether anything is to be decided."""
         return bool(self.scopes)
+
+    @cached_property
+    def dials(self) -> list[Dial]:
+        """Where the groups show what was chosen."""
+        return dials(self.chunks)
 
     def gather(self, found: Survey) -> None:
         """Take up this step's gradients."""
@@ -141,11 +134,11 @@ def make_plan(
         for block in _blocks((members or live)(group), rule, state)
         for chunk in _chunks(group, rule, block, state, budget, None if members else late)
     ]
-    seen = survey(groups, state)
+    seen = survey(groups)
     rank = {id(g): i for i, g in enumerate(seen.gradients)}
     for chunk in () if members else chunks:
         chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
-    return Plan(chunks, list(_scopes(chunks, state)), rules, late, seen._replace(gradients=[], addresses=[]))
+    return Plan(chunks, list(_scopes(chunks, state)), rules, late, ground(seen, state))
 
 
 def _chunks(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Iterable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from .chunk import Chunk
 from .echo import Echo, capturing
 from .field import tensors_of
-from .kernel import word
+from .kernel.formula import Formula
+from .kernel.record import Cut, Numbers
 from .memory import Memory, nbytes
 from .part import Chooser
 from .rule import Rule
@@ -53,36 +55,73 @@ def show_first(group: Group, rule: Rule) -> None:
         _write(group, [float(momentum), float(group["lr"])])
 
 
-def show_choices(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
-    """Write the chosen momentum and effective learning rate into the groups; of per-parameter choices the medians."""
-    for group in groups:
-        choosing = [c for c in chunks if c.group is group and isinstance(c.rule.filter, Chooser)]
-        if choosing and not capturing(choosing[0].clock.device):
-            echo.tell(_summary(choosing), partial(_write, group))
+class Dial:
+    """Where a group shows the chosen momentum and effective learning rate; of per-parameter choices the medians."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self.chunks, self.group, part = chunks, chunks[0].group, chunks[0].rule.filter
+        self.shared = not isinstance(part, Chooser) or part.scope == "global"
+
+    def show(self, echo: Echo) -> None:
+        """Tell the host."""
+        if not capturing(self.chunks[0].clock.device):
+            echo.tell(self.numbers(), partial(_write, self.group))
+
+    def numbers(self) -> Tensor:
+        """Momentum and effective learning rate, [2]; where all share one choice the first parameter speaks for them."""
+        rate = self.chunks[0].rate()
+        if self.shared:
+            return self.formula()[0]
+        betas, gains = zip(*(_heard(c.rule, c.mem["filter"], c.clock.double()) for c in self.chunks), strict=True)
+        return torch.stack([_median(betas), _median(gains) * rate])
+
+    @cached_property
+    def formula(self) -> Formula:
+        """Both numbers of the first parameter."""
+        chunk = self.chunks[0]
+        entries = {key: tensors_of(chunk.entry(key))[0] for key in chunk.layout.numbers if key.startswith("filter.")}
+        return Formula(chunk.rule, self._body, {"clock": chunk.clock, "rate": chunk.rate(), **entries})
+
+    def _body(self, given: Numbers, _: Cut) -> list[Tensor]:
+        mem = Memory({key.removeprefix("filter."): x for key, x in given.items()})
+        (beta,), (gain,) = _heard(self.chunks[0].rule, mem, given["clock"].double())
+        return [torch.stack([beta, gain * given["rate"]])]
 
 
-def refresh(groups: list[Group], chunks: list[Chunk], echo: Echo) -> None:
+def dials(chunks: list[Chunk]) -> list[Dial]:
+    """One for each group that chooses."""
+    choosing: dict[int, list[Chunk]] = {}
+    for chunk in chunks:
+        if isinstance(chunk.rule.filter, Chooser):
+            choosing.setdefault(id(chunk.group), []).append(chunk)
+    return [Dial(found) for found in choosing.values()]
+
+
+def show_choices(dials: list[Dial], echo: Echo) -> None:
+    """Write what was chosen into the groups."""
+    for dial in dials:
+        dial.show(echo)
+
+
+def refresh(chunks: list[Chunk], echo: Echo) -> None:
     """Write into the groups what replayed CUDA graphs chose: nobody heard of it. Waits for the device."""
     if echo.captured:
-        show_choices(groups, [chunk for chunk in chunks if chunk.clock > 0], echo)
+        show_choices(dials([chunk for chunk in chunks if chunk.clock > 0]), echo)
         echo.listen(wait=True)
 
 
-def _summary(chunks: list[Chunk]) -> Tensor:
-    """Momentum and effective lr of a group: of the first parameter where all share one choice, else the medians."""
-    shared = not isinstance(chunks[0].rule.filter, Chooser) or chunks[0].rule.filter.scope == "global"
-    seen = [(c, c.mem["filter"].first() if shared else c.mem["filter"]) for c in (chunks[:1] if shared else chunks)]
-    beta = [x.reshape(()) for c, mem in seen for x in _numbers(c.rule.filter.momentum(mem), c.t)]
-    gain = [x.reshape(()) for c, mem in seen for x in _gains(c, mem)]
-    return torch.stack([_median(beta), _median(gain) * chunks[0].lr])
+def _median(x: Iterable[list[Tensor]]) -> Tensor:
+    return torch.stack([each for some in x for each in some]).median()
 
 
-def _median(x: list[Tensor]) -> Tensor:
-    return torch.stack(x).median() if len(x) > 1 else x[0]
+def _heard(rule: Rule, mem: Memory, t: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Momenta and gains, which multiply learning rates: 1 where the metric takes a direction's length away."""
+    gain = rule.filter.gain(mem, t) if rule.metric.linear else torch.ones_like(t)
+    return _numbers(rule.filter.momentum(mem), t), _numbers(gain, t)
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:
-    return tensors_of(x) if not isinstance(x, float) else [torch.full_like(like, x)]
+    return [each.reshape(()) for each in tensors_of(x)] if not isinstance(x, float) else [torch.full_like(like, x)]
 
 
 def _write(group: Group, said: list[float]) -> None:
@@ -110,12 +149,6 @@ def line(groups: list[Group]) -> str:
 def _span(values: list[float]) -> str:
     low, high = min(values), max(values)
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
-
-
-def routes(groups: list[Group], chunks: list[Chunk]) -> dict[int, str]:
-    """How each group walks, by its number; more than one word where its parameters differ."""
-    walked = {i: [c for c in chunks if c.group is group] for i, group in enumerate(groups)}
-    return {i: ", ".join(dict.fromkeys(map(word, members))) for i, members in walked.items() if members}
 
 
 def report(opt: Descent, rules: list[Rule], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
@@ -159,7 +192,7 @@ def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
     if "chosen" in group:
         return {"momentum": group["chosen"], "effective_lr": group["effective_lr"]}
     walked = [c for c in chunks if c.clock > 0]
-    effective_lr = _summary(walked)[1] if walked else group["lr"]
+    effective_lr = Dial(walked).numbers()[1] if walked else group["lr"]
     shown = shown_momentum(group)
     momentum = rule.filter.momentum(Memory({})) if shown is None else shown
     return {"momentum": float(momentum), "effective_lr": float(effective_lr)}
@@ -179,15 +212,8 @@ def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunk
 
 
 def _each_gain(chunk: Chunk) -> list[Tensor]:
-    gains = _gains(chunk, chunk.mem["filter"])
+    _, gains = _heard(chunk.rule, chunk.mem["filter"], chunk.clock.double())
     return gains if len(gains) == len(chunk.owners) else gains * len(chunk.owners)
-
-
-def _gains(chunk: Chunk, mem: Memory) -> list[Tensor]:
-    """What learning rates are multiplied with; 1 where the metric takes a direction's length away."""
-    rule = chunk.rule
-    t = chunk.clock.double()
-    return _numbers(rule.filter.gain(mem, t), t) if rule.metric.linear else [torch.ones_like(t)]
 
 
 def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:

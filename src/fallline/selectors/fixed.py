@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.part import Selector
-from .option import check
+from .option import check, one_hot
 
 
 @final
@@ -77,7 +77,7 @@ class Replay(Selector):
         path = _on(alignment.device, self.choices)
         now = mem.turn.long().clamp(max=len(self.choices) - 1)
         mem.turn.add_(1)
-        return torch.nn.functional.one_hot(path[now], alignment.shape[1]).double()
+        return one_hot(alignment.shape[1], alignment.device)[path[now]]
 
 
 @lru_cache(maxsize=64)

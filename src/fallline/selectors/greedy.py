@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import final
 
 import torch
@@ -13,7 +12,7 @@ from ..core.memory import Memory
 from ..core.part import Selector
 from ..statistics.alignment import pay
 from ..statistics.average import smooth
-from .option import check
+from .option import check, one_hot
 
 TIE = 1e-6  # a lead below rounding is no lead: at the first step all candidates hold the same thing
 
@@ -69,9 +68,3 @@ class Greedy(Selector):
         weights = one_hot(seen.shape[1], seen.device)[mem.choice.long()]
         mem.wins.add_(weights)
         return weights
-
-
-@lru_cache(maxsize=64)
-def one_hot(k: int, device: torch.device) -> Tensor:
-    """Row i stands for the choice of candidate i."""
-    return torch.eye(k, dtype=torch.float64, device=device)

@@ -1,8 +1,12 @@
-"""The options that all selectors share, and their checks."""
+"""What all selectors share: their options with the checks, and how a single choice is written."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from ..statistics.alignment import SCORES
 
@@ -20,3 +24,9 @@ def check(selector: Any) -> None:
     smoothing = getattr(selector, "smoothing", 0.0)
     if not 0.0 <= smoothing < 1.0:
         raise ValueError(f"Invalid smoothing: {smoothing!r}; a decay factor lies in [0, 1).")
+
+
+@lru_cache(maxsize=64)
+def one_hot(k: int, device: torch.device) -> Tensor:
+    """Row i stands for the choice of candidate i."""
+    return torch.eye(k, dtype=torch.float64, device=device)

@@ -3,10 +3,13 @@
 The table that this package is: composition -> kernel. A rule is run once on symbols (`symbol`, `reading`), which gives
 a program; backends turn programs into something that runs. torch's own fused kernels come first, for programs that are
 recognised as theirs (`fused`); then C on the host (`native`) and Triton on GPUs (`triton`), printed from the program.
+What happens to single numbers around a program is recorded and printed as C too (`formula`, `record`, `scalar`).
 Without any of them the readable rule walks: let `route` return None always, and everything still works, slower.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,8 +68,14 @@ def backends(chunk: Chunk) -> list[Backend]:
     return [Fused(chunk), Native(), Triton(), Eager()]
 
 
-def word(chunk: Chunk) -> str:
-    """How a chunk walks: through torch's kernel ("fused"), a printed one (its backend's name), or as "readable"."""
+def routes(groups: list[dict[str, Any]], chunks: list[Chunk]) -> dict[int, str]:
+    """How each group walks, by its number; more than one word where its parameters differ."""
+    walked = {i: [c for c in chunks if c.group is group] for i, group in enumerate(groups)}
+    return {i: ", ".join(dict.fromkeys(map(_word, members))) for i, members in walked.items() if members}
+
+
+def _word(chunk: Chunk) -> str:
+    """Through torch's kernel ("fused"), a printed one (its backend's name), or as "readable"."""
     made = chunk.route
     return type(made.passes[made.tail].run).__module__.rpartition(".")[2] if isinstance(made, Printed) else "readable"
 

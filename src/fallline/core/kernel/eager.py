@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..chunk import Fit
 from .printed import Fields, Run
-from .symbol import Number, Program
-from .table import FORMS, Items, pack
+from .symbol import Program
+from .table import FORMS, Items, width
 
 SAID: dict[str, Callable[..., Tensor]] = {
     "add": torch.add,
@@ -51,20 +51,20 @@ class Interpreted:
 
     def __init__(self, program: Program, fields: Fields, items: Items) -> None:
         self.program, self.fields, self.items = program, fields, items
+        self.sums = torch.zeros(len(items.given), len(program.sums), dtype=torch.float64)
 
-    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Gather, compute, scatter."""
-        numbers, width = pack(given, self.fields.device)
-        table = numbers.reshape(-1, 3 * self.program.numbers).to(self.program.dtype)
-        rows = table[self.rows] if width else table.expand(len(self.rows), -1)
+        table = numbers.to(self.program.dtype)
+        rows = table[self.rows] if width(numbers) else table.expand(len(self.rows), -1)
         found: list[Tensor] = []
         for name, *operands in self.program.ops:
             found.append(self._operation(name, operands, found, rows))
         for column, ref in self.program.stores:
             self._scatter(column, found[ref], fit)
-        return (
-            torch.stack([self._sums(found[ref]) for ref in self.program.sums], -1) if self.program.sums else rows[:, :0]
-        )
+        for k, ref in enumerate(self.program.sums):
+            self.sums[:, k] = self._sums(found[ref])
+        return self.sums
 
     def _operation(self, name: str, operands: list[Any], found: list[Tensor], rows: Tensor) -> Tensor:
         if name == "load":

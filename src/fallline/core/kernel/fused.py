@@ -18,7 +18,7 @@ from torch import Tensor
 from ..chunk import Chunk, Fit
 from .printed import Fields, Run
 from .reading import numbers, write
-from .symbol import Number, Program
+from .symbol import Program
 from .table import Items
 
 SAID = {"add": "({} + {})", "mul": "({} * {})", "lerp": "lerp({}, {}, {})", "neg": "-{}", "reciprocal": "1/{}"}
@@ -167,10 +167,8 @@ class Fused:
 class Call:
     """One of torch's fused kernels over the tensors of a chunk."""
 
-    def __init__(
-        self, chunk: Chunk, match: Match, fixed: dict[str, Any] | None, fields: Fields, nothing: Tensor
-    ) -> None:
-        self.chunk, self.match, self.fixed, self.nothing = chunk, match, fixed, nothing
+    def __init__(self, chunk: Chunk, match: Match, fixed: dict[str, Any] | None, fields: Fields, sums: Tensor) -> None:
+        self.chunk, self.match, self.fixed, self.sums = chunk, match, fixed, sums
         self.numberless = fixed is not None
         self.columns = columns = fields.columns
         means: list[Tensor] = columns.get("filter.m") or columns.get("filter.b") or []
@@ -182,18 +180,18 @@ class Call:
             self.state = (means, columns["metric.v"], [], [chunk.clock] * len(means))
             self.extra = {"amsgrad": False}
 
-    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Move the parameters, where `fit` is not false."""
         if self.fixed is not None:
             lr = self.chunk.lr
             told = self.fixed | {"lr": self.fixed["lr"] * (lr if self.far else float(lr))}
         else:
-            told = self.match.told([float(x) for x in given], float(self.chunk.clock))  # type: ignore[arg-type]
+            told = self.match.told(numbers[0, ::3].tolist(), float(self.chunk.clock))
         gate = fit.logical_not().float() if isinstance(fit, Tensor) else None
         columns = self.columns
         self.kernel(columns["p"], columns["g"], *self.state, **self.extra, **told, grad_scale=None, found_inf=gate)
         torch.autograd.graph.increment_version(columns["p"])
-        return self.nothing
+        return self.sums
 
     @property
     def far(self) -> bool:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..chunk import Fit
 from .printed import ALIGNED, Fields
-from .symbol import Number, Program
-from .table import Items, pack
+from .symbol import Program
+from .table import Items, width
 
 BLOCK = 1 << 10  # coordinates in registers at a time
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": True}  # fused multiply-adds, as in torch's own kernels
@@ -78,10 +78,9 @@ class Launch:
         single = len(self.starts) > len(items.given)
         self.sums = self.partial if single else self.partial.new_zeros(len(self.starts) - 1, len(program.sums))
 
-    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Walk; the sums of each tensor, [tensors, sums]."""
-        c, width = pack(given, self.fields.device)
-        self.walk(c, width, fit if isinstance(fit, Tensor) else self.always if fit else ~self.always)
+        self.walk(numbers, width(numbers), fit if isinstance(fit, Tensor) else self.always if fit else ~self.always)
         torch.autograd.graph.increment_version(self.written)
         return self.sums
 

@@ -1,22 +1,12 @@
-"""Programs compiled once with the machine's own C compiler, kept on disk, called through ctypes.
-
-Where there is no compiler, or FALLLINE_NATIVE=0, `load` gives None and the readable rule walks instead.
-"""
+"""Programs as C functions over a table of addresses; ctypes lets several threads walk at once."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
-import shutil
-import subprocess
-import tempfile
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,106 +14,21 @@ from torch import Tensor
 
 from ..chunk import Fit
 from .c import text
+from .compiler import library
 from .printed import Fields, Run
-from .symbol import Number, Program
-from .table import Items, pack
-
-FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
-
-
-@lru_cache(maxsize=1)
-def compiler() -> str | None:
-    """The C compiler: $CC, or what is called cc, gcc or clang; None if there is none or it is not wanted."""
-    if os.environ.get("FALLLINE_NATIVE", "1") == "0" or os.name == "nt":
-        return None
-    return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))), None)
-
-
-@lru_cache(maxsize=1)
-def _shelf() -> Path:
-    """Where compiled kernels are kept: ours alone, since what lies there is executed."""
-    root = Path(os.environ.get("FALLLINE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "fallline"))
-    try:
-        shelf = root.expanduser() / "kernels"
-        shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
-        told = shelf.stat()
-        if (
-            told.st_uid == os.getuid()
-            and not _shared(shelf)
-            and not _shared(shelf.parent)
-            and os.access(shelf, os.W_OK)
-        ):
-            return shelf
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="fallline-"))
-
-
-def _shared(folder: Path) -> bool:
-    """Whether others may rename what lies in it."""
-    mode = folder.stat().st_mode
-    return bool(mode & 0o022) and not mode & 0o1000
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    """What -march=native depends on: a cache in a shared home must not serve another kind of machine."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line for line in lines if line.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        return f"{platform.machine()} {platform.processor()}"
-
-
-def _build(source: str, where: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=where.parent) as room:
-        page, product = Path(room, "kernel.c"), Path(room, "kernel.so")
-        page.write_text(source, encoding="utf-8")
-        subprocess.run([str(compiler()), *FLAGS, "-o", str(product), str(page), "-lm"], check=True, capture_output=True)
-        product.replace(where)  # whole or not at all: other processes may build the same
-
-
-def _open(source: str, where: Path) -> Any:
-    try:
-        run = ctypes.CDLL(str(where)).run
-    except OSError:  # cut short by a full disk, or by a copy
-        _build(source, where)
-        run = ctypes.CDLL(str(where)).run
-    return run
-
-
-TOLD: set[str] = set()
-
-
-def _complain(who: str, why: str) -> None:
-    """Warn once for each compiler."""
-    if who not in TOLD:
-        TOLD.add(who)
-        warnings.warn(
-            f"Fallline could not compile a kernel with {who} and goes on with the readable rule, which is slower: "
-            f"{why} (FALLLINE_NATIVE=0 stops the attempt.)",
-            stacklevel=2,
-        )
+from .symbol import Program
+from .table import Items, width
 
 
 @cache
 def load(program: Program) -> Callable[..., Any] | None:
     """The program as a function of addresses; None where it cannot be had."""
-    if compiler() is None:
+    page = library(text(program))
+    if page is None:
         return None
-    source = text(program)
-    mark = hashlib.sha256("\n".join([source, str(compiler()), *FLAGS, _machine()]).encode()).hexdigest()[:32]
-    where = _shelf() / f"{mark}.so"
-    try:
-        if not where.exists():
-            _build(source, where)
-        run = _open(source, where)
-    except (OSError, subprocess.CalledProcessError) as error:
-        told = getattr(error, "stderr", None) or b""
-        _complain(str(compiler()), f"{error} {told.decode(errors='replace')[:500]}")
-        return None
+    run: Callable[..., Any] = page.run
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    run.argtypes, run.restype = [pointer, pointer, number, number, pointer, number, pointer], None
+    run.argtypes, run.restype = [pointer, pointer, number, number, pointer, number, pointer], None  # type: ignore[attr-defined]
     return run
 
 
@@ -150,16 +55,16 @@ class Walk:
         self.spare = spare(program)
         self.moves = any(names[column] == "p" for column, _ in program.stores)
 
-    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Walk over all items, each thread over a range of them; ctypes lets them run side by side."""
         if not fit:
             return self.sums.zero_()
-        numbers, width = pack(given, self.fields.device)
+        apart = width(numbers)
         for column, slot, other in self.spare:  # what is multiplied by 0 need not be fetched
-            silent = width == 0 and float(numbers[3 * slot]) == 0.0
+            silent = apart == 0 and float(numbers[0, 3 * slot]) == 0.0
             self.base[column] = self.whole[other if silent else column]
         table, c, sums = self.items.table.data_ptr(), numbers.data_ptr(), self.sums.data_ptr()
-        spread(self.items, lambda first, last: self.run(self.base, table, first, last, c, width, sums))
+        spread(self.items, lambda first, last: self.run(self.base, table, first, last, c, apart, sums))
         if self.moves:  # autograd must notice; it does not see what goes through addresses
             torch.autograd.graph.increment_version(self.fields.columns["p"])
         return self.sums

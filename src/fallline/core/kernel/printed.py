@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
@@ -11,20 +12,24 @@ from ..chunk import Chunk, Fit, Readable
 from ..echo import capturing
 from ..field import tensors_of
 from ..memory import kept_unless
+from .formula import Formula
 from .reading import Sight, columns, write
+from .record import Cut, Numbers
 from .symbol import Number, Program
-from .table import Items
+from .table import Items, pack
 from .tape import Reader
 
+NOTHING = torch.zeros(1, 0, dtype=torch.float64)
 ALIGNED = 16  # bytes at whose multiples a tensor must begin to be read in wide loads
 
 
 class Run(Protocol):
-    """A program that a backend made: numbers in, sums [items, sums] out."""
+    """A program that a backend made: numbers [1 or tensors, 3 numbers] in, sums [items, sums] out."""
 
     numberless: bool  # True if it knows the numbers already
+    sums: Tensor  # where it leaves them, always the same
 
-    def __call__(self, given: list[Number], fit: Fit) -> Tensor:
+    def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Walk over all items of the table; store nothing where `fit` is false."""
 
 
@@ -97,41 +102,66 @@ class Pass:
         self.chunk, self.reading, self.layout = chunk, reading, chunk.layout
         self.items = items = work.items(reading)
         self.counts = work.everything.counts(len(chunk.owners)), items.counts(len(chunk.owners))
-        self.weights: Tensor | None = None
-        if reading != "look" and all(part.scope == "global" for part in chunk.rule.choosers.values()):
-            self.weights = (self.counts[0] / self.counts[1])[None]
-            self.counts = (self.counts[0].sum()[None],) * 2
-        dtype = chunk.p.dtype
+        dtype, self.maximize = chunk.p.dtype, bool(chunk.group["maximize"])
         self.columns, self.dtype = columns(chunk.rule, dtype), chunk.rule.computes_in(dtype)
-        program, self.places = write(chunk.rule, reading, dtype, bool(chunk.group["maximize"]))
+        program, self.places = write(chunk.rule, reading, dtype, self.maximize)
         bound = (backend.bind(program, fields, items) for backend in backends)
         self.run = next((run for run in bound if run is not None), None)
+        self.weights: Tensor | None = None
+        if reading != "look" and all(part.scope == "global" for part in chunk.rule.choosers.values()):
+            shares = (self.counts[0] / self.counts[1])[None]
+            self.weights = items.scatter(shares, len(self.run.sums)) if self.run else shares
+            self.counts = (self.counts[0].sum()[None],) * 2
 
     def __call__(self, fit: Fit) -> dict[str, Tensor]:
         """Perform the reading; what the rule measured, by slot.
 
         A row for each tensor; or if all decide together one row, in which a sample's sums stand for the whole tensors.
         """
-
-        def run(numbers: list[Number]) -> Tensor:
-            assert self.run is not None
-            sums = self.items.gather(self.run(numbers, fit), len(self.chunk.owners))
-            return sums if self.weights is None or not sums.shape[1] else self.weights @ sums
-
-        if self.run is not None and self.run.numberless:
-            run([])
+        run = self.run
+        assert run is not None
+        if run.numberless:
+            run(NOTHING, fit)
             return {}
-        tape = Reader(self.columns, self.dtype, self.counts, self.places, run)
-        told = self.sight(tape).perform(self.reading)
-        sums = tape.finish()
-        return self.sight(Reader(self.columns, self.dtype, self.counts, [], run, sums)).answer() if tape.early else told
+        self.chunk.rate()
+        return dict(zip(self.slots, self.formula(lambda numbers: run(numbers, fit)), strict=True))
 
-    def sight(self, tape: Reader) -> Sight:
+    @cached_property
+    def slots(self) -> list[str]:
+        """Who measures in this reading."""
+        if self.reading in ("walk", "second"):
+            return []
+        return ["look"] if self.reading == "look" else [s for s, x in self.chunk.rule.choosers.items() if x.measures]
+
+    @cached_property
+    def formula(self) -> Formula:
+        """What happens to single numbers around the kernel."""
+        chunk, run = self.chunk, self.run
+        assert run is not None
+        entries = {key: chunk.entry(key) for key in self.layout.numbers}
+        counts = {"all": self.counts[0], "seen": self.counts[1]}
+        weights = {} if self.weights is None else {"weights": self.weights}
+        given = {"t": chunk.t, "rate": chunk.rate(), "sums": run.sums, **counts, **weights, **entries}
+        return Formula((chunk.rule, self.reading, self.dtype, self.maximize), self._body, given)
+
+    def _body(self, given: Numbers, cut: Cut) -> list[Tensor]:
+        def run(numbers: list[Number]) -> Tensor:
+            sums = cut(pack(numbers, given["t"].device))
+            if self.weights is None:
+                return self.items.gather(sums, len(self.chunk.owners))
+            return given["weights"] @ sums if sums.shape[1] else sums
+
+        counts = (given["all"], given["seen"])
+        tape = Reader(self.columns, self.dtype, counts, self.places, run)
+        told = self._sight(tape, given).perform(self.reading)
+        sums = tape.finish()
+        again = Reader(self.columns, self.dtype, counts, [], run, sums)
+        return list((self._sight(again, given).answer() if tape.early else told).values())
+
+    def _sight(self, tape: Reader, given: Numbers) -> Sight:
         """What the rule sees with this tape."""
-        chunk = self.chunk
-        numbers = {key: chunk.entry(key) for key in self.layout.numbers}
-        maximize = bool(chunk.group["maximize"])
-        return Sight(chunk.rule, tape, self.layout.fields, numbers, chunk.t, chunk.rate(), maximize)
+        numbers = {key: given[key] for key in self.layout.numbers}
+        return Sight(self.chunk.rule, tape, self.layout.fields, numbers, given["t"], given["rate"], self.maximize)
 
 
 def readings(chunk: Chunk, late: bool) -> tuple[str, ...]:

@@ -103,20 +103,22 @@ class Items:
             return partial
         return partial.new_zeros(tensors, partial.shape[1]).index_add_(0, self.rows, partial)
 
+    def scatter(self, x: Tensor, rows: int) -> Tensor:
+        """Numbers of the tensors [1, tensors] -> of the rows of sums, which are the tensors or the items."""
+        return x if self.rows is None or rows == x.shape[1] else x[:, self.rows]
 
-def pack(numbers: list[Number], device: torch.device) -> tuple[Tensor, int]:
-    """x, 1 / x and 1 - x of every number, [1 or tensors, 3 numbers] float64, and the width of a row.
 
-    The width is 0 if all tensors share the numbers, so that every row is the first one.
-    """
-    if device.type == "cpu" and not any(isinstance(x, Bundle) for x in numbers):
-        plain = [float(x) for x in numbers]  # type: ignore[arg-type]
-        forms = [y for x in plain for y in (x, 1 / x if x else torch.inf, 1 - x)]
-        return torch.tensor(forms, dtype=torch.float64, device=device), 0
-    columns = torch.broadcast_tensors(*(_column(x, device) for x in numbers))
-    x = torch.stack(columns, -1)
-    packed = torch.stack([x, 1 / x, 1 - x], -1).flatten(1)
-    return packed, packed.shape[1] if len(packed) > 1 else 0
+def pack(numbers: list[Number], device: torch.device) -> Tensor:
+    """x, 1 / x and 1 - x of every number, float64: one row [1, 3 numbers], or one for each tensor."""
+    if not numbers:
+        return torch.zeros(1, 0, dtype=torch.float64, device=device)
+    x = torch.stack(torch.broadcast_tensors(*(_column(x, device) for x in numbers)), -1)
+    return torch.stack([x, 1 / x, 1 - x], -1).flatten(1)
+
+
+def width(packed: Tensor) -> int:
+    """How far apart the rows lie; 0 if all tensors share the numbers, so that every row is the first one."""
+    return packed.shape[1] if len(packed) > 1 else 0
 
 
 def _column(x: Number, device: torch.device) -> Tensor:
