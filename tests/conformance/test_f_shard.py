@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from cluster import cluster
+from cluster import Cluster
 from conformance.recipe import RECIPES, Recipe
-from conformance.tiny import batches, network
+from conformance.tiny import batches, matrices
 from host import need
+from kit import differences
 
 pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("default")]  # what hosts warn of is their authors' business
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Cluster]:
+    """Two processes."""
+    found = Cluster(2)
+    yield found
+    found.stop()
 
 
 def prepared(recipe: Recipe) -> tuple[Any, Any, Any]:
@@ -30,20 +41,48 @@ def prepared(recipe: Recipe) -> tuple[Any, Any, Any]:
     plugin = accelerate.utils.FullyShardedDataParallelPlugin(fsdp_version=2)
     host = accelerate.Accelerator(cpu=True)
     host.state.distributed_type, host.state.fsdp_plugin = accelerate.DistributedType.FSDP, plugin
+    accelerate.PartialState._shared_state["distributed_type"] = accelerate.DistributedType.FSDP
     assert host.is_fsdp2
-    model = network()
+    model = matrices()
     return host, *host.prepare(model, recipe.build(model.parameters()))
 
 
 def train(name: str, steps: int) -> dict[str, Any]:
     """One process's part: its half of every batch; what the whole model became."""
-    recipe = next(one for one in RECIPES if one.name == name)
-    host, model, optimizer = prepared(recipe)
+    host, model, optimizer = prepared(called(name))
+    walk(host, model, optimizer, batches(steps))
+    return told(model, optimizer)
+
+
+def resume(name: str, folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Three steps, save_state, three more; and the same last three from what was saved."""
+    host, model, optimizer = prepared(called(name))
+    walk(host, model, optimizer, batches(6)[:3])
+    host.save_state(folder)
+    walk(host, model, optimizer, batches(6)[3:])
+    whole = told(model, optimizer)
+    host, model, optimizer = prepared(called(name))
+    host.load_state(folder)
+    walk(host, model, optimizer, batches(6)[3:])
+    return whole, told(model, optimizer)
+
+
+def called(name: str) -> Recipe:
+    """A recipe by its name: closures do not travel between processes."""
+    return next(one for one in RECIPES if one.name == name)
+
+
+def walk(host: Any, model: Any, optimizer: Any, data: Any) -> None:
+    """One step for each batch, of which this process sees its half."""
     rank = torch.distributed.get_rank()
-    for x, y in batches(steps):
+    for x, y in data:
         optimizer.zero_grad()
         host.backward(mse_loss(model(x[2 * rank : 2 * rank + 2]), y[2 * rank : 2 * rank + 2]))
         optimizer.step()
+
+
+def told(model: Any, optimizer: Any) -> dict[str, Any]:
+    """What all processes must agree on."""
     return {
         "kinds": {type(p).__name__ for group in optimizer.param_groups for p in group["params"]},
         "params": [p.full_tensor().detach() for p in model.parameters()],
@@ -52,13 +91,11 @@ def train(name: str, steps: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", [r.name for r in RECIPES if r.name != "torch Muon"])
-def test_f2_fsdp2_trains_what_prepare_put_there(name: str) -> None:
+def test_f2_fsdp2_trains_what_prepare_put_there(recipe: Recipe, two: Cluster) -> None:
     """The parameters are exchanged after construction; the model ends where one process alone takes it."""
-    recipe = next(one for one in RECIPES if one.name == name)
-    first, second = cluster(2).run(train, name, 6)
+    first, second = two.run(train, recipe.name, 6)
     assert first["kinds"] == {"DTensor"}
-    model = network()
+    model = matrices()
     optimizer = recipe.build(model.parameters())
     for x, y in batches(6):
         optimizer.zero_grad()
@@ -67,4 +104,10 @@ def test_f2_fsdp2_trains_what_prepare_put_there(name: str) -> None:
     for told in (first, second):
         torch.testing.assert_close(told["params"], [p.detach() for p in model.parameters()])
         assert told["chosen"] == [group.get("chosen") for group in optimizer.param_groups]
-        assert told["states"] == 4
+        assert told["states"] == 2
+
+
+def test_f2_fsdp2_saves_and_loads(recipe: Recipe, two: Cluster, tmp_path: Path) -> None:
+    """save_state and load_state by Accelerate, shard by shard: bit by bit."""
+    for whole, heir in two.run(resume, recipe.name, str(tmp_path)):
+        assert differences(heir, whole) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance.recipe import Recipe
+from conformance.recipe import RECIPES, Recipe
 from conformance.tiny import language_model, sentences
 from host import need
 from kit import differences
@@ -93,6 +93,20 @@ def test_f1_killed_and_resumed_goes_on_with_equal_losses(recipe: Recipe, tmp_pat
     heir.train(resume_from_checkpoint=str(checkpoint))
     assert losses(heir) == losses(whole)
     assert differences(weights_of(heir), weights_of(whole)) == []
+    assert differences(numbers(heir), numbers(whole)) == []
+
+
+def numbers(run: Any) -> list[dict[str, Any]]:
+    """What the groups show at the end, choices among it."""
+    return [{key: x for key, x in group.items() if key != "params"} for group in run.optimizer.param_groups]
+
+
+def test_f1_choices_change_on_these_sentences(tmp_path: Path) -> None:
+    """Else a resumed run would prove little."""
+    adamw = next(r for r in RECIPES if r.name == "AdamW auto")
+    run = trainer(tmp_path, (adamw.kind, options(adamw)))
+    run.train()
+    assert run.optimizer.optimizer.report()["groups"][0]["switches"] > 1
 
 
 def die_in_training(folder: Path, made: tuple[Any, dict[str, Any]]) -> int:
@@ -140,9 +154,9 @@ def sizes_of_groups(recipe: Recipe, learning: str, folder: Path) -> list[int]:
 
 def test_f1_factory_path_is_the_class_path_with_names(ours: Recipe, tmp_path: Path) -> None:
     """What is no class is a factory; ours divides like the Trainer, and tells the optimizer the parameters' names."""
+    need("transformers")
     from fallline.integrations.transformers import Factory
 
-    need("transformers")
     plain = trainer(tmp_path / "class", (ours.kind, options(ours)))
     made = trainer(tmp_path / "factory", (Factory, {"optimizer": ours.kind, "weight_decay": 0.1, **options(ours)}))
     plain.train()
@@ -157,9 +171,9 @@ def test_f1_factory_path_is_the_class_path_with_names(ours: Recipe, tmp_path: Pa
 
 def test_f1_factory_leaves_out_what_does_not_learn() -> None:
     """One group where the other would be empty; torch wants names in all groups or in none."""
+    model = language_model()
     from fallline.integrations.transformers import Factory
 
-    model = language_model()
     for name, p in model.named_parameters():
         p.requires_grad_("norm" in name)
     optimizer = Factory()(model, lr=0.1)
