@@ -23,7 +23,7 @@ _declared: list[torch.library.Library] = []  # what a library declares goes when
 def need(package: str) -> ModuleType:
     """A host's package; where it is not installed the test is skipped, and says so."""
     if find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install -e '.[hosts]' -c constraints.txt")
+        pytest.skip(f"{package} is not installed; make hosts installs it")
     declare_vision()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a host says while it is imported is its authors' business

@@ -88,6 +88,14 @@ def test_k2_route_says_how_it_walked(ours: Recipe) -> None:
         assert keeper.texts[step]["group0/route"] == "readable"
 
 
+def test_k2_groups_of_one_name_are_told_apart(ours: Recipe) -> None:
+    """timm and others give names that are not unique; then the number counts."""
+    first, second, *_ = ours.weights()
+    optimizer, keeper = ours.build([{"params": [p], "name": "body"} for p in (first, second)]), Keeper()
+    record(optimizer, keeper)
+    assert {"group0/lr", "group1/lr"} <= keeper.rows[0].keys()
+
+
 def test_k2_another_optimizer_is_refused(control: Recipe) -> None:
     """It cannot say what it chose."""
     with pytest.raises(TypeError, match=f"this is {control.kind.__name__}"):
@@ -209,6 +217,38 @@ def test_k2_lightning_logs_the_report(ours: Recipe, tmp_path: Path) -> None:
     assert list(rows) == list(keeper.rows) == [2, 4]
     assert lightning.__version__ and rows[4]["fallline/group0/momentum"] == made.inner.report()["groups"][0]["momentum"]
     assert {name.removeprefix("fallline/") for name in rows[4]} == {"step", *keeper.rows[4]}
+
+
+@hosted
+@lenient
+def test_k2_lightning_with_several_optimizers(tmp_path: Path) -> None:
+    """Rows of each under its number; a writer of one's own would mix them up, and is refused."""
+    lightning = need("pytorch_lightning")
+    from conformance.test_f_lightning import loader, seeing, trainer
+    from fallline import SGD, AdamW
+    from fallline.integrations.lightning import ReportCallback
+
+    class Two(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.automatic_optimization = matrices(), False
+
+        def configure_optimizers(self) -> Any:
+            first, second = self.model.parameters()
+            return [AdamW([first]), SGD([second], momentum="auto")]
+
+        def training_step(self, batch: Any) -> None:
+            for optimizer in self.optimizers():
+                optimizer.zero_grad()
+                self.manual_backward(torch.nn.functional.mse_loss(self.model(batch[0]), batch[1]))
+                optimizer.step()
+
+    logger, said = seeing(tmp_path)
+    trainer(tmp_path, steps=8, logger=logger, callbacks=[ReportCallback(every=4)]).fit(Two(), loader(4))
+    told = set().union(*said)
+    assert {"fallline/optimizer0/group0/momentum", "fallline/optimizer1/group0/margin"} <= told
+    with pytest.raises(ValueError, match="this Trainer has 2"):
+        trainer(tmp_path, callbacks=[ReportCallback(writer=Keeper())]).fit(Two(), loader(4))
 
 
 @hosted

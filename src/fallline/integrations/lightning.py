@@ -15,7 +15,7 @@ class ReportCallback(Callback):
 
     every: how many steps lie between two reports; None for the Trainer's log_every_n_steps. writer: takes the words
     too, which loggers do not. Beside it, LearningRateMonitor(log_momentum=True) shows the chosen momentum.
-    TypeError at the start if an optimizer is not one of ours.
+    TypeError at the start if an optimizer is not one of ours, ValueError if a writer would hear of several.
     """
 
     def __init__(self, every: int | None = None, writer: Writer | None = None, prefix: str = "fallline") -> None:
@@ -25,9 +25,14 @@ class ReportCallback(Callback):
         self._told = 0  # the step of the last row
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse another optimizer now, not after the first hundred steps."""
+        """Refuse what cannot be told now, not after the first hundred steps."""
         for optimizer in trainer.optimizers:
             descent(optimizer)
+        if self.writer is not None and len(trainer.optimizers) > 1:
+            raise ValueError(
+                f"The writer takes the rows of one optimizer, but this Trainer has {len(trainer.optimizers)}, which have "
+                "the same names. Leave it out (loggers get them apart), or call record for each with its own prefix."
+            )
         self._told = trainer.global_step
 
     def on_train_batch_end(

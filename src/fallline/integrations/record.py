@@ -77,9 +77,10 @@ def words(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 
 def _named(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each group's report by the group's `name`, or by its number."""
-    for i, (group, said) in enumerate(zip(optimizer.param_groups, told["groups"], strict=True)):
-        yield str(group.get("name", f"group{i}")), said
+    """Each group's report by the group's `name`, or by its number where it has none of its own."""
+    names = [str(group.get("name", f"group{i}")) for i, group in enumerate(optimizer.param_groups)]
+    for i, (name, said) in enumerate(zip(names, told["groups"], strict=True)):
+        yield name if names.count(name) == 1 else f"group{i}", said
 
 
 def _chosen(candidates: list[Any], scopes: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
