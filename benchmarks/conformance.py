@@ -40,7 +40,11 @@ def run(quick: bool) -> None:
     chosen = [] if quick else ["-m", ""]
     file = RESULTS.relative_to(ROOT).as_posix()
     words = [sys.executable, "-m", "pytest", "tests/conformance", *chosen, "--conformance", file]
-    subprocess.run([*words, "-q"], cwd=ROOT, check=False)
+    done = subprocess.run([*words, "-q"], cwd=ROOT, check=False)
+    if not RESULTS.exists():
+        sys.exit(
+            f"The tests ended with {done.returncode} and left no results: the process died, or nothing was collected."
+        )
 
 
 def columns() -> tuple[list[str], list[str]]:

@@ -14,11 +14,12 @@ from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
+from .line import line
 from .memory import kept_unless
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan, trainable
-from .report import line, refresh, report, sentence, show_choices, show_first
+from .report import refresh, report, sentence, show_choices, show_first
 from .rule import Rule
 from .survey import survey
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -68,8 +68,7 @@ class Scope:
     @cached_property
     def held(self) -> dict[str, list[Tensor]]:
         """What is remembered of each decision, by name."""
-        names = self.part.decisions(torch.device("meta"))
-        return {name: [row[f"{self.slot}.{name}"] for row in self.rows] for name in names}
+        return {name: [row[f"{self.slot}.{name}"] for row in self.rows] for name in decided(self.part)}
 
     def tensors(self) -> list[Tensor]:
         """Everything that a decision writes to."""
@@ -106,6 +105,12 @@ class Plan:
         for chunk in self.chunks:
             chunk.gradients = []
             chunk.route.release()
+
+
+@lru_cache(maxsize=256)
+def decided(part: Chooser) -> tuple[str, ...]:
+    """What is remembered of a part's decisions, by name."""
+    return tuple(part.decisions(torch.device("meta")))
 
 
 def trainable(group: dict[str, Any]) -> list[Tensor]:
@@ -169,7 +174,7 @@ def _numbers(rule: Rule, state: State) -> list[str]:
 def _decided(slot: str, part: Chooser, key: str) -> bool:
     """Whether a state entry differs between parameters of equal history, or belongs to the whole scope."""
     name = key.removeprefix(f"{slot}.")
-    return key.startswith(f"{slot}.") and (part.scope != "global" or name in part.decisions(torch.device("meta")))
+    return key.startswith(f"{slot}.") and (part.scope != "global" or name in decided(part))
 
 
 def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
@@ -228,7 +233,7 @@ def _share_decisions(groups: list[dict[str, Any]], rules: list[Rule], state: Any
                 if state.get(p):
                     holders.setdefault(_together(slot, rule, p), []).append(state[p])
     for (slot, part, *_), states in holders.items():
-        share(states, slot, list(part.decisions(torch.device("meta"))))
+        share(states, slot, list(decided(part)))
 
 
 def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:

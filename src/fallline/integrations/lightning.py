@@ -30,7 +30,7 @@ class ReportCallback(Callback):
             descent(optimizer)
         if self.writer is not None and len(trainer.optimizers) > 1:
             raise ValueError(
-                f"The writer takes the rows of one optimizer, but this Trainer has {len(trainer.optimizers)}, which have "
+                f"The writer takes the rows of one optimizer, but this Trainer has {len(trainer.optimizers)}, with "
                 "the same names. Leave it out (loggers get them apart), or call record for each with its own prefix."
             )
         self._told = trainer.global_step

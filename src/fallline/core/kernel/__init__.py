@@ -18,6 +18,7 @@ from torch.nn import Parameter
 from ..chunk import Chunk
 from ..field import tensors_of
 from .eager import Eager
+from .formula import at_home
 from .fused import Fused
 from .native import Native
 from .printed import Backend, Printed, Work, readings
@@ -49,7 +50,7 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
         return None
     why = _obstacle(chunk, late)
     if why is None:
-        with torch.device("cpu"):  # whatever the user's default device is
+        with at_home():
             made = Printed(chunk, late, _work(chunk), backends(chunk))
         if made.complete:
             chunk.route = made

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from .compiler import library
 from .record import Body, Cut, Numbers, Transcript, View, record
@@ -31,7 +33,7 @@ class Formula:
 
     def _bind(self, key: Hashable) -> Bound | None:
         shapes = tuple((name, x.shape, x.dtype) for name, x in self.given.items())
-        with torch.device("cpu"):  # whatever the user's default device is
+        with at_home():
             found = _prepared((key, shapes), self.body, self.given)
             return Bound(*found, self.given) if found else None
 
@@ -42,8 +44,15 @@ class Formula:
         return list(self.body(self.given, cut or _nowhere))
 
 
+def at_home() -> AbstractContextManager[Any]:
+    """On the host, whatever the user's default device is; where that is the host, without a word to every operation."""
+    here = torch.get_default_device().type == "cpu"
+    return nullcontext() if here else torch.device("cpu")
+
+
 def _near(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.device.type == "cpu" and x.is_contiguous()
+    """Whether C finds the numbers at x's address; a subclass of tensors may have none."""
+    return type(x) in (Tensor, Parameter) and x.device.type == "cpu" and x.is_contiguous()
 
 
 def _nowhere(numbers: Tensor) -> Tensor:

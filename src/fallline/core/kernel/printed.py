@@ -142,7 +142,8 @@ class Pass:
         counts = {"all": self.counts[0], "seen": self.counts[1]}
         weights = {} if self.weights is None else {"weights": self.weights}
         given = {"t": chunk.t, "rate": chunk.rate(), "sums": run.sums, **counts, **weights, **entries}
-        return Formula((chunk.rule, self.reading, self.dtype, self.maximize), self._body, given)
+        rule = None if self.reading == "look" else chunk.rule  # which has no part in looking
+        return Formula((rule, self.reading, self.dtype, self.maximize), self._body, given)
 
     def _body(self, given: Numbers, cut: Cut) -> list[Tensor]:
         def run(numbers: list[Number]) -> Tensor:

@@ -109,10 +109,16 @@ AGES = ((3.0, 0.37), (1.0, 0.61), (7.0, 0.53), (1e6, 0.29))  # steps and learnin
 def draw(rule: Rule, tape: Writer | Reader, dtype: torch.dtype, maximize: bool, t: float, lr: float) -> Sight:
     """A sight of a step that never was: its decisions are drawn at random."""
     source = torch.Generator().manual_seed(int(t))
-    plan, state = rule.layout(dtype), rule.state(torch.empty(SIZE, dtype=dtype))
-    drawn = {key: torch.rand(state[key].shape, generator=source, dtype=torch.float64) for key in plan.numbers}
+    drawn = {key: torch.rand(shape, generator=source, dtype=torch.float64) for key, shape in _shapes(rule, dtype)}
     age, rate = torch.tensor([t, lr], dtype=torch.float64).unbind()
-    return Sight(rule, tape, plan.fields, drawn, age, rate, maximize)
+    return Sight(rule, tape, rule.layout(dtype).fields, drawn, age, rate, maximize)
+
+
+@lru_cache(maxsize=256)
+def _shapes(rule: Rule, dtype: torch.dtype) -> list[tuple[str, torch.Size]]:
+    """Of all numbers in the state."""
+    state = rule.state(torch.empty(SIZE, dtype=dtype))
+    return [(key, state[key].shape) for key in rule.layout(dtype).numbers]
 
 
 def numbers(rule: Rule, reading: str, dtype: torch.dtype, t: float, lr: float) -> list[float]:

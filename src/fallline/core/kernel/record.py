@@ -66,10 +66,13 @@ class Transcript(NamedTuple):
 
 def record(body: Body, given: Numbers) -> Transcript:
     """The formula's transcript. NotImplementedError where it has none, or another one each time."""
-    _, first, second = (_listen(body, given) for _ in range(3))  # the first time others may fill their caches
-    if not first.same(second):
-        raise NotImplementedError("a formula that is another one each time")
-    return first
+    before = _listen(body, given)
+    for _ in range(2):  # the first time others may have filled their caches
+        found = _listen(body, given)
+        if found.same(before):
+            return found
+        before = found
+    raise NotImplementedError("a formula that is another one each time")
 
 
 def _listen(body: Body, given: Numbers) -> Transcript:
