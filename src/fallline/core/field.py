@@ -8,10 +8,12 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
+
+from .place import Runs
 
 
 class Bundle(tuple):  # type: ignore[type-arg]
@@ -108,28 +110,6 @@ class Bundle(tuple):  # type: ignore[type-arg]
         if isinstance(weight, Tensor):
             return [weight.to(self[0].dtype)] * len(self)
         return [w.to(x.dtype) for w, x in zip(weight, self, strict=True)] if isinstance(weight, Bundle) else weight
-
-
-class Runs(NamedTuple):
-    """Some coordinates of a field: `rows` runs of `run` coordinates, `stride` apart, the first one at `start`."""
-
-    start: int
-    run: int
-    stride: int
-    rows: int
-
-
-class Place:
-    """Where in a larger tensor the numbers of a field lie: what a part of it may say about the whole."""
-
-    @property
-    def count(self) -> float:
-        """Coordinates that it stands for."""
-        raise NotImplementedError
-
-    def mine(self, x: Tensor) -> Tensor:
-        """x as it enters sums."""
-        return x
 
 
 class Shards(Bundle):
