@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from .place import Runs
+from .place import Runs as Runs  # parts name fields and their coordinates in one breath
 
 
 class Bundle(tuple):  # type: ignore[type-arg]

@@ -14,9 +14,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .field import Field, inner
+from .field import Field, Runs, inner
 from .memory import Memory
-from .place import Runs
 
 
 @dataclass(frozen=True)
