@@ -20,7 +20,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow triton table speed conformance clean distclean
+.PHONY: help race test check format slow crash fuzz triton table speed conformance clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,12 @@ format: $(VENV)/.test  ## rewrite the code in the project's format
 
 slow: $(VENV)/.test  ## the tests that take minutes
 	$(PY) -m pytest -m slow
+
+crash: $(VENV)/.test  ## kill -9 and Ctrl-C, hundreds of times, while it trains, saves and compiles
+	$(PY) -m pytest tests/test_crash.py -m "slow or not slow"
+
+fuzz: $(VENV)/.test  ## thousands of random lives of optimizers (FALLLINE_FUZZ=100 for fewer)
+	$(PY) -m pytest tests/test_fuzz.py -m slow --hypothesis-show-statistics
 
 triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter (the first time this downloads 280 MB)
 	$(PY) -c 'import triton' 2>/dev/null || $(PIP) install $(TRITON)

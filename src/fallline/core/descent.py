@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 from .accord import compare as compare_processes
-from .checkpoint import FORMAT, assemble, carry, form, forms, loading
+from .checkpoint import FORMAT, assemble, carry, check_shapes, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
@@ -137,6 +137,7 @@ class Descent(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
+                check_shapes(rule, p, self.state)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
@@ -149,7 +150,7 @@ class Descent(torch.optim.Optimizer):
             forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)
             show_first(group, rule)
-        except Exception:
+        except BaseException:
             self.param_groups.pop()
             raise
         self._plan = None
@@ -182,8 +183,9 @@ class Descent(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.defaults.pop("differentiable", None)  # torch adds it, and later groups would have what earlier ones lack
         for group in self.param_groups:
-            for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
+            for name in self.defaults:
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
         self._echo, self._plan, self._composed = Echo(), None, Composed()
 

@@ -68,6 +68,16 @@ class Guard:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
                     )
+                if p.grad is not None and p.grad.shape != p.shape:
+                    raise RuntimeError(
+                        f"The gradient of {_name(p, groups)} has shape {tuple(p.grad.shape)}, but the weights have "
+                        f"{tuple(p.shape)}: their data was replaced after backward. Call zero_grad and backward again."
+                    )
+                if any(step == 0 and n > 1 for step, n in zip(p.stride(), p.shape, strict=True)):
+                    raise RuntimeError(
+                        f"Elements of {_name(p, groups)} share memory (it is expanded): they cannot move on their own. "
+                        "Make the parameter of a tensor.clone()."
+                    )
                 if why := misfit(rule, p):
                     raise RuntimeError(f"{name} cannot move {_name(p, groups)}: {why}")
 

@@ -128,10 +128,11 @@ def _write(group: Group, said: list[float]) -> None:
     momentum, effective_lr = said
     if not math.isfinite(effective_lr):
         return  # the device took no step yet
-    group["chosen"], group["effective_lr"] = momentum, effective_lr
+    told: Group = {"chosen": momentum, "effective_lr": effective_lr}
     word = word_of_momentum(group)
     if word:
-        group[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+        told[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+    group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 
 def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
