@@ -20,7 +20,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow crash fuzz triton table speed conformance clean distclean
+.PHONY: help race test check format slow crash fuzz triton table speed conformance hosts clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,8 +60,11 @@ speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and w
 	$(PY) -m benchmarks.speed $(SPEED)
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick
-conformance: $(VENV)/.test  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew
+conformance: $(VENV)/.hosts  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew
 	$(PY) -m benchmarks.conformance $(CONFORMANCE)
+
+hosts: $(VENV)/.hosts  ## the tests and pages that need transformers, Accelerate, Lightning, timm, PEFT or a dashboard
+	$(PY) -m pytest -m host
 
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -97,6 +100,12 @@ $(VENV)/.bench: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and the libraries that it is compared with (the first time this downloads PyTorch)"
 	@$(INSTALL) ".[bench]" || { echo "Not all of them can be installed here; going on without." >&2; $(INSTALL) ".[race]"; }
 	@touch $(VENV)/.race $@
+
+# Where a host cannot be installed, its tests are skipped and say so.
+$(VENV)/.hosts: $(VENV)/.test
+	@echo "Installing the libraries that train with Fallline in tests"
+	@$(INSTALL) ".[test,hosts]" || echo "Not all of them can be installed here; going on without." >&2
+	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"

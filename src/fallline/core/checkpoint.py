@@ -133,6 +133,19 @@ def _samples(rule: Rule, p: Tensor) -> Iterator[tuple[str, Sampled]]:
             yield key, place.sampled(runs)
 
 
+def forget(state: Any, groups: list[Group]) -> None:
+    """Drop the state of parameters that are in no group any more and never walked.
+
+    Accelerate saves and loads a fresh optimizer's state, and exchanges all parameters for shards afterwards: what was
+    made for the old ones would stay in memory, and torch cannot save it.
+    """
+    owned = {id(p) for group in groups for p in group["params"]}
+    orphans = [p for p in state if isinstance(p, Tensor) and id(p) not in owned]
+    for p in orphans:
+        if state[p].get("step", 1) == 0:
+            del state[p]
+
+
 def form(state: State) -> dict[str, Any]:
     """Which keys of ours a state holds, in which dtypes."""
     return {key: getattr(state[key], "dtype", None) for key in ours(state)}
