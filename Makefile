@@ -20,10 +20,10 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow triton table speed clean distclean
+.PHONY: help race test check format slow triton table speed conformance clean distclean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 race: $(VENV)/.race  ## Command 1: install, run the first race, end with a table and a picture
 	$(BIN)/fallline race $(WORKLOADS) --quick
@@ -52,6 +52,10 @@ table: $(VENV)/.race  ## write the results table of README.md anew
 
 speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
 	$(PY) -m benchmarks.speed $(SPEED)
+
+# Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick
+conformance: $(VENV)/.test  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew
+	$(PY) -m benchmarks.conformance $(CONFORMANCE)
 
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -672,7 +672,8 @@ def test_a_fixed_momentum_may_be_cycled(ours: Any, theirs: Any, which: str) -> N
 def test_a_chosen_momentum_may_not_be_cycled(name: str, which: str) -> None:
     opt = OPTIMIZERS[name](weights())
     with pytest.raises(
-        OwnershipError, match=r"momentum of this group is chosen.*cycle_momentum=False.*one number as momentum"
+        OwnershipError,
+        match=rf"{which} wrote .* is chosen.*cycle_momentum=False to {which}, which.*one number as momentum",
     ):
         scheduled(opt, CYCLING[which](opt))
 

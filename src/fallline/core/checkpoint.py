@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,16 +16,46 @@ from .memory import State
 from .rule import SLOTS, Rule, ours
 from .shard import Sampled
 
+if TYPE_CHECKING:
+    from .descent import Descent
+
 Group = dict[str, Any]
 
 
 FORMAT = 1  # of checkpoints
 
 
-def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
+@contextmanager
+def loading(opt: Descent) -> Iterator[None]:
+    """Compare what torch is about to load, and put back afterwards what torch does not keep.
+
+    Hooks of torch's do both, so that users' hooks come before the first and after the second.
+    """
+    saved: dict[str, Any] = {}
+
+    def look(_: Any, given: dict[str, Any]) -> None:
+        for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
+            compare(type(opt).__name__, i, group, opt.sentence({**group, **told}), told, given["state"])
+        saved.update(given)
+
+    def put_back(_: Any) -> None:
+        restore(opt.state, opt.param_groups, saved, [opt.sentence(group) for group in opt.param_groups])
+
+    hooks = [
+        opt.register_load_state_dict_pre_hook(look),
+        opt.register_load_state_dict_post_hook(put_back, prepend=True),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def compare(name: str, number: int, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
-    rule: the one that the group will have with the saved options. saved, states: the checkpoint's.
+    number: of the group. rule: the one that it will have with the saved options. saved, states: the checkpoint's.
     """
     if saved.get("format", FORMAT) > FORMAT:
         raise CheckpointError(
@@ -32,7 +63,8 @@ def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int,
         )
     if saved.get("recipe", rule.recipe) != rule.recipe:
         raise CheckpointError(
-            f"The checkpoint's state was written by {saved['recipe']}, but {name} is {rule.recipe}. "
+            f"The checkpoint's state of {_title(number, group)} was written by {saved['recipe']}, but {name} is "
+            f"{rule.recipe} there. "
             "Construct the optimizer as it was when it was saved."
         )
     for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
@@ -50,6 +82,13 @@ def compare(name: str, group: Group, rule: Rule, saved: Group, states: dict[int,
                 f"The checkpoint's state of parameter {i} holds {given}, but {name} with {rule} keeps {wanted}. "
                 "Construct the optimizer as it was when it was saved."
             )
+
+
+def _title(number: int, group: Group) -> str:
+    """A group by its number and its parameters' names, as many as fit into a sentence."""
+    names = list(map(repr, group.get("param_names", ())))
+    more = ["..."] if len(names) > 5 else []
+    return f"group {number} ({', '.join(names[:5] + more) or str(len(group['params'])) + ' parameters'})"
 
 
 def restore(state: Any, groups: list[Group], saved: dict[str, Any], rules: list[Rule]) -> None:

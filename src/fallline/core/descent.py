@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .accord import compare as compare_processes
-from .checkpoint import FORMAT, assemble, carry, compare, form, forms, restore
+from .accord import compare
+from .checkpoint import FORMAT, assemble, carry, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
+from .line import line
+from .owner import check_owner
+from .phase import phase
 from .plan import WHOLE, Plan, make_plan, trainable
-from .report import check_owner, refresh, report, sentence, show_first
+from .report import refresh, report, sentence, show_first
 from .rule import Rule
 from .survey import survey
 from .walk import take
@@ -96,12 +99,12 @@ class Descent(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._echo.listen()
-        for group in self.param_groups:
-            check_owner(group)
-        plan = self._current_plan()
+        check_owner(self)
+        with phase("plan"):
+            plan = self._current_plan()
         try:
             take(plan, self.param_groups, self._guard, self._echo)
-            compare_processes(plan.scopes, plan.chunks)
+            compare(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss
@@ -169,25 +172,8 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
-        saved: dict[str, Any] = {}
-
-        def look(_: Any, given: dict[str, Any]) -> None:
-            for group, told in zip(self.param_groups, given["param_groups"], strict=False):
-                compare(type(self).__name__, group, self.sentence({**group, **told}), told, given["state"])
-            saved.update(given)
-
-        def put_back(_: Any) -> None:
-            restore(self.state, self.param_groups, saved, self._rules())
-
-        hooks = [
-            self.register_load_state_dict_pre_hook(look),
-            self.register_load_state_dict_post_hook(put_back, prepend=True),
-        ]
-        try:
+        with loading(self):
             super().load_state_dict(state_dict)
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def __getstate__(self) -> dict[str, Any]:
         ours = {name: value for name, value in self.__dict__.items() if not name.startswith("_") or name == "_guard"}
@@ -210,9 +196,9 @@ class Descent(torch.optim.Optimizer):
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
         step: the clocks), and for each of `groups`: lr, momentum, effective_lr; of one that chooses also candidates,
         scope, weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up
-        (the best of the others), margin (over it, as a share of the largest pay; a small one means little), lead (steps
-        in a row of a challenger), switches, chosen (how often each). With scope "parameter" these and effective_lr
-        under `parameters` for each parameter.
+        (the best of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten
+        samples or where the margin is below 1 %; "some"), lead (steps in a row of a challenger), switches, chosen (how
+        often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
@@ -221,6 +207,15 @@ class Descent(torch.optim.Optimizer):
         refresh(chunks, self._echo)
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
         return report(self, rules, chunks)
+
+    def line(self) -> str:
+        """One line for a progress bar, `bar.set_postfix_str(opt.line())`; waits for no device that lr does not lie on.
+
+        >>> from fallline import SGD
+        >>> SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, momentum=0.9).line()
+        'lr 0.1, momentum 0.9'
+        """
+        return line(self.param_groups)
 
     def state_bytes(self) -> int:
         """Bytes that the optimizer remembers."""

@@ -31,7 +31,7 @@ class Echo:
     def tell(self, numbers: Tensor, listener: Listener) -> None:
         """Send a 1-d tensor."""
         if numbers.device.type == "cpu":
-            return listener(numbers.tolist())
+            return listener(_listed(numbers))
         if capturing(numbers.device):
             return
         copy = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
@@ -49,3 +49,8 @@ class Echo:
             if wait:
                 arrival.synchronize()
             listener(copy.tolist())
+
+
+def _listed(numbers: Tensor) -> list[Any]:
+    """Numbers as Python has them; tensors of a class of their own refuse tolist."""
+    return numbers.tolist() if type(numbers) is Tensor else [float(x) for x in numbers]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .chunk import Chunk
 from .echo import Echo, capturing
-from .error import OwnershipError
 from .field import tensors_of
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from .descent import Descent
 
 Group = dict[str, Any]
+
+FEW = 10  # measurements: what an average with the recommended smoothing has forgotten its first one after
+CLOSE = 0.01  # a lead of one percent of the largest pay, which the next batches may well turn
 
 
 def sentence(groups: list[Group], rules: list[Rule]) -> str:
@@ -132,16 +134,6 @@ def _write(group: Group, said: list[float]) -> None:
         group[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
 
 
-def check_owner(group: Group) -> None:
-    """A momentum that is not the one we wrote last has another owner, such as OneCycleLR with cycle_momentum."""
-    ours, shown = group.get("chosen"), shown_momentum(group)
-    if ours is not None and shown is not None and shown != ours:
-        raise OwnershipError(
-            f"The momentum of this group is chosen from {group.get('candidates')}, last {ours}, but {shown} is there "
-            "(OneCycleLR and CyclicLR do so). Pass cycle_momentum=False there, or one number as momentum here."
-        )
-
-
 def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
     """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often.
 
@@ -213,7 +205,10 @@ def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:
     The margin is that of the choice over the best of the others: below zero, hysteresis holds it against a leader.
     """
     weights = decided["weights"]
-    told = {"weights": weights.tolist(), "momentum": float(choice.momentum(Memory({"weights": weights})))}
+    told: dict[str, Any] = {
+        "weights": weights.tolist(),
+        "momentum": float(choice.momentum(Memory({"weights": weights}))),
+    }
     if "pay" not in decided:
         return told
     pays = decided["pay"].tolist()
@@ -222,10 +217,16 @@ def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:
         return told
     chosen = int(decided["choice"])
     runner_up = max((k for k in range(len(pays)) if k != chosen), key=lambda k: pays[k])
+    margin = (pays[chosen] - pays[runner_up]) / max(*map(abs, pays), 1e-300)
     return told | {
         "runner_up": choice.momenta[runner_up],
-        "margin": (pays[chosen] - pays[runner_up]) / max(*map(abs, pays), 1e-300),
+        "margin": margin,
+        "evidence": _evidence(told["samples"], margin),
         "lead": int(decided["lead"]),
         "switches": int(decided["switches"]),
         "chosen": [int(n) for n in decided["wins"]],
     }
+
+
+def _evidence(samples: int, margin: float) -> str:
+    return "none" if samples == 0 else "little" if samples < FEW or abs(margin) < CLOSE else "some"

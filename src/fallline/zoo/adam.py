@@ -81,7 +81,7 @@ class Adam(Descent):
 
     def prepare(self, group: Group) -> Group:
         """Split a group's own betas into the numbers shown and the candidates."""
-        refuse_in_group(type(self).__name__, group)
+        refuse_in_group(self, group)
         return split_betas(group)
 
     def sentence(self, group: Group) -> Rule:

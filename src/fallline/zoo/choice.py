@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.part import Filter, Scale, Selector
 from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain, UnitPower
 from ..selectors import Greedy
+from .precision import precision
 
 AUTO = (0.5, 0.9, 0.99)  # the recommended bank
 BANKS = {"probe": Probe, "full": Bank}
@@ -106,9 +107,17 @@ def _number(beta2: Any) -> float:
 ENGINE = ("bank", "selector", "scale", "write", "state_dtype", "delay", "on_nonfinite", "chunk_bytes")
 
 
-def refuse_in_group(name: str, group: dict[str, Any]) -> None:
-    """A group may not have what is the whole optimizer's, or what is not there yet."""
-    if found := [word for word in ENGINE if word in group]:
+def refuse_in_group(opt: Any, group: dict[str, Any]) -> None:
+    """A group may not have what is the whole optimizer's, or what is not there yet.
+
+    What says again what the optimizer was given is taken out: ZeroRedundancyOptimizer repeats all options in groups.
+    """
+    name, said = type(opt).__name__, {word: group.pop(word) for word in ENGINE if word in group}
+    own = {"delay": opt.delay, "on_nonfinite": opt.on_nonfinite, "chunk_bytes": opt.chunk_bytes}
+    own |= vars(opt.choice) | opt.precision
+    if "write" in said:
+        said |= {"write": precision(said["write"], own["state_dtype"])["write"]}
+    if found := [word for word, x in said.items() if word not in own or own[word] != x]:
         raise ValueError(
             f"{', '.join(found)}: these belong to the whole optimizer; pass them to {name}(...), not in a group."
         )

@@ -86,7 +86,7 @@ class SGD(Descent):
 
     def prepare(self, group: Group) -> Group:
         """Split a group's own momentum into the number shown and the candidates."""
-        refuse_in_group(type(self).__name__, group)
+        refuse_in_group(self, group)
         if "momentum" in group and "candidates" not in group:
             group["momentum"], group["candidates"] = split(group["momentum"], "momentum value")
         return group

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from .compiler import library
 from .record import Body, Cut, Numbers, Transcript, View, record
@@ -50,7 +51,8 @@ def at_home() -> AbstractContextManager[Any]:
 
 
 def _near(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.device.type == "cpu" and x.is_contiguous()
+    """Whether C finds the numbers at x's address; a subclass of tensors may have none."""
+    return type(x) in (Tensor, Parameter) and x.device.type == "cpu" and x.is_contiguous()
 
 
 def _nowhere(numbers: Tensor) -> Tensor:
