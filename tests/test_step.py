@@ -713,7 +713,7 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """From now on, what the guard says is a tensor, as on an accelerator."""
 
     def say(fit: bool) -> None:
-        monkeypatch.setattr(Guard, "check", lambda *_: torch.tensor(fit))
+        monkeypatch.setattr(Guard, "judge", lambda *_: torch.tensor(fit))
 
     return say
 

@@ -283,7 +283,7 @@ def test_an_unfit_step_on_a_device_changes_nothing(mode: str, monkeypatch: pytes
     opt, other = trained("adamw-auto", write=mode), trained("adamw-auto", write=mode)
     before = snapshot(opt)
     with monkeypatch.context() as device:
-        device.setattr(Guard, "check", lambda *_: torch.tensor(False))
+        device.setattr(Guard, "judge", lambda *_: torch.tensor(False))
         walk(opt, stream(owned(opt), 2, seed=6))
     assert differences(snapshot(opt), before) == []
     for each in (opt, other):

@@ -42,7 +42,7 @@ def loading(opt: Descent) -> Iterator[None]:
         saved.update(given)
 
     def put_back(_: Any) -> None:
-        restore(opt.state, opt.param_groups, saved, opt._rules())
+        restore(opt.state, opt.param_groups, saved, [opt.sentence(group) for group in opt.param_groups])
 
     hooks = [
         opt.register_load_state_dict_pre_hook(look),
