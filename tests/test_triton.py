@@ -42,14 +42,17 @@ from fallline import (
     UnitPower,
 )
 from fallline.core.chunk import Chunk
-from fallline.core.field import Bundle, tensors_of
+from fallline.core.field import Bundle, each, shards, tensors_of
+from fallline.core.kernel import _work
 from fallline.core.kernel.launch import BLOCK, GATHER, LANES, OPTIONS, Launch, load
 from fallline.core.kernel.printed import Fields, Pass, Printed, Work
 from fallline.core.kernel.reading import Sight, write
 from fallline.core.kernel.table import PIECE as LARGE
 from fallline.core.kernel.table import Items, pieces, samples
 from fallline.core.kernel.triton import PIECE, SAMPLE, Triton, text
+from fallline.core.memory import Memory
 from fallline.core.plan import WHOLE, make_plan
+from fallline.core.shard import Shard, held
 from kit import FEW as FEWER
 from kit import OPTIMIZERS, owned, stream, walk, weights
 
@@ -225,6 +228,59 @@ def check(chunk: Chunk, reading: str, dtype: torch.dtype, size: int | None = Non
 @pytest.mark.parametrize(("name", "reading", "dtype"), list(cases()))
 def test_a_pass_does_what_the_rule_says(name: str, reading: str, dtype: torch.dtype) -> None:
     check(chunk_of(RULES[name], dtype), reading, dtype)
+
+
+def part_of(chunk: Chunk, rank: int, ranks: int) -> Chunk:
+    """What one of several processes holds of a chunk's tensors, in copies; of the small ones some hold nothing."""
+    parts = [Shard((n,), (held(n, [(1, ranks, rank)]),), ranks) for n in SIZES]
+
+    def of(tensors: list[Tensor]) -> list[Tensor]:
+        cut = zip(tensors, parts, strict=True)
+        return [x.detach().reshape(-1)[part.axes[0].to(x.device)].clone() for x, part in cut]
+
+    def entry(key: str) -> Any:
+        seen = tensors_of(chunk.entry(key))
+        if key not in chunk.layout.fields:
+            return each(Tensor.clone, chunk.entry(key))
+        if not chunk.layout.fields[key][1]:
+            return shards(of(seen), parts)
+        return shards([x.clone() for x in seen], [p.sampled(chunk.rule.filter.runs(p.size)) for p in parts])  # type: ignore
+
+    keys = [*chunk.layout.fields, *chunk.layout.numbers]
+    slots = {key.partition(".")[0] for key in keys} | {*chunk.rule.parts}
+    mem = {s: Memory({key.partition(".")[2]: entry(key) for key in keys if key.startswith(f"{s}.")}) for s in slots}
+    made = Chunk(
+        chunk.group, chunk.rule, chunk.owners, shards(of(tensors_of(chunk.p)), parts), mem, chunk.clock.clone()
+    )
+    made.gradients = of(chunk.gradients)
+    return made
+
+
+@runs
+@pytest.mark.parametrize("name", ["probe-3", "probe-each", "bank-3", "bank-each", "lion-auto"])
+def test_parts_of_tensors_do_their_part(name: str) -> None:
+    """Measured over three processes and summed, and moved: what is done to the whole."""
+    chunk = chunk_of(RULES[name], torch.float32)
+    readings = ("scout", "walk") if RULES[name].scouts else ("first", "second")
+    wanted, parts = expected(chunk, readings[0])[1]["filter"], [part_of(chunk, rank, 3) for rank in range(3)]
+    passes: dict[str, list[Pass]] = {reading: [] for reading in readings}
+    for part in parts:
+        fields = Fields(part)
+        fields.gather(part.gradients, places(part))
+        for reading in readings:
+            passes[reading].append(Pass(part, reading, fields, _work(part), [Triton()]))
+    found = sum(made(True)["filter"] for made in passes[readings[0]])
+    wanted = wanted if len(found) > 1 else wanted.sum(0, keepdim=True)
+    assert error(found / wanted.abs().amax(0), wanted / wanted.abs().amax(0)) <= 1e-5
+    for reading in readings:
+        whole = Fields(chunk)
+        whole.gather(chunk.gradients, places(chunk))
+        Pass(chunk, reading, whole, work(chunk), [Triton()])(True)
+    for made in passes[readings[1]]:
+        made(True)
+    for i, x in enumerate(tensors_of(chunk.p)):
+        together = torch.cat([tensors_of(part.p)[i] for part in parts])
+        assert torch.equal(together, x.detach())
 
 
 @runs

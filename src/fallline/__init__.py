@@ -2,7 +2,7 @@
 
 from .combines import Coupled, Decoupled
 from .core.descent import Descent
-from .core.error import CheckpointError, NonFiniteError, OwnershipError, SlotError
+from .core.error import AgreementError, CheckpointError, NonFiniteError, OwnershipError, SlotError
 from .core.rule import Rule
 from .filters import (
     EMA,
@@ -30,6 +30,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AgreementError",
     "Bank",
     "CheckpointError",
     "Cone",

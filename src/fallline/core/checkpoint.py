@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .accord import complete
+from .border import Team, dealt, dtensor, shard, team
 from .error import CheckpointError
 from .memory import State
 from .rule import SLOTS, Rule, ours
+from .shard import Sampled
 
 if TYPE_CHECKING:
     from .descent import Descent
@@ -36,7 +39,7 @@ def loading(opt: Descent) -> Iterator[None]:
         saved.update(given)
 
     def put_back(_: Any) -> None:
-        restore(opt.state, opt.param_groups, saved)
+        restore(opt.state, opt.param_groups, saved, [opt.sentence(group) for group in opt.param_groups])
 
     hooks = [
         opt.register_load_state_dict_pre_hook(look),
@@ -65,7 +68,15 @@ def compare(name: str, number: int, group: Group, rule: Rule, saved: Group, stat
             "Construct the optimizer as it was when it was saved."
         )
     for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
-        given, wanted = _shapes(states.get(i, {})), _shapes(rule.state(p.detach().to("meta")))
+        if not dtensor(p) and any(map(dtensor, states.get(i, {}).values())):
+            raise CheckpointError(
+                f"The checkpoint holds only a part of what was remembered of parameter {i} (DTensors), but here it is "
+                "whole. Go through torch.distributed.checkpoint, which deals out anew, or ask for full_state_dict=True."
+            )
+        given, wanted = (
+            _shapes(states.get(i, {})),
+            _shapes(rule.state(torch.empty(p.shape, dtype=p.dtype, device="meta"))),
+        )
         if given and {key: given[key] for key in ours(given)} != wanted:
             raise CheckpointError(
                 f"The checkpoint's state of parameter {i} holds {given}, but {name} with {rule} keeps {wanted}. "
@@ -80,13 +91,35 @@ def _title(number: int, group: Group) -> str:
     return f"group {number} ({', '.join(names[:5] + more) or str(len(group['params'])) + ' parameters'})"
 
 
-def restore(state: Any, groups: list[Group], saved: dict[str, Any]) -> None:
+def restore(state: Any, groups: list[Group], saved: dict[str, Any], rules: list[Rule]) -> None:
     """Put back saved state exactly: torch casts all but `step` to the parameter's dtype, and aliases the source."""
-    params = [p for group in groups for p in group["params"]]
+    params = [(p, rule) for group, rule in zip(groups, rules, strict=True) for p in group["params"]]
     indices = [i for group in saved["param_groups"] for i in group["params"]]
-    for p, i in zip(params, indices, strict=True):
+    for (p, rule), i in zip(params, indices, strict=True):
+        fields = rule.layout(p.dtype.to_real()).fields if dtensor(p) else {}
         for key, value in saved["state"].get(i, {}).items():
-            state[p][key] = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
+            x = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
+            whole = key in fields and not fields[key][1] and not dtensor(x) and p.dim()
+            state[p][key] = dealt(p, x) if whole else x
+
+
+def assemble(groups: list[Group], rules: list[Rule], state: Any) -> None:
+    """Make samples whole that are spread over processes: all that hold parts of a tensor must ask together."""
+    found: dict[Team, list[tuple[Tensor, Sampled]]] = {}
+    for group, rule in zip(groups, rules, strict=True):
+        for p in group["params"]:
+            if (others := team(p)) and state.get(p):
+                found.setdefault(others, []).extend((state[p][key], place) for key, place in _samples(rule, p))
+    complete(found)
+
+
+def _samples(rule: Rule, p: Tensor) -> Iterator[tuple[str, Sampled]]:
+    """What a sharded parameter's state remembers of a sample, and which of it lies here."""
+    place = shard(p)
+    for key, (_, sampled) in rule.layout(p.dtype.to_real()).fields.items():
+        part = rule.choosers.get(key.partition(".")[0])
+        if sampled and part and (runs := part.runs(place.size)):
+            yield key, place.sampled(runs)
 
 
 def forget(state: Any, groups: list[Group]) -> None:

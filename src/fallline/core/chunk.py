@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .field import Field, as_field, tensors_of, total
+from .border import Team, fetched
+from .field import Field, Shards, as_field, shards, tensors_of, total
 from .memory import Memory, kept_unless, real
 from .rule import Layout, Rule
 
@@ -44,6 +45,7 @@ class Chunk:
     p: Field
     mem: dict[str, Memory]
     clock: Tensor
+    team: Team | None = None  # who holds parts of these parameters
     route: Route = field(init=False)
     ranks: list[int] = field(init=False)  # which gradients of a step are its own
     gradients: list[Tensor] = field(init=False)  # p.grad as it is
@@ -94,9 +96,13 @@ class Chunk:
 
     def gradient(self) -> Field:
         """p.grad as the rule sees it: real, in the state's dtype, of the loss that is to fall. Never written to."""
-        g = as_field([real(g).to(self.rule.computes_in(self.p.dtype)) for g in self.gradients])
+        g = self.laid([real(g).to(self.rule.computes_in(self.p.dtype)) for g in self.gradients])
         g = g.neg() if self.group["maximize"] else g
         return self.rule.gradient(g, self.p, self.mem, self.t)
+
+    def laid(self, tensors: list[Tensor]) -> Field:
+        """Tensors that lie as the parameters do, as a field."""
+        return shards(tensors, self.p.places) if isinstance(self.p, Shards) else as_field(tensors)
 
     def entry(self, key: str) -> Field:
         """What is remembered under a flat key."""
@@ -106,6 +112,12 @@ class Chunk:
     def numbers(self) -> list[Tensor]:
         """What a step of this chunk writes to beside fields: the clock, what was decided, sums of taps."""
         return [self.clock, *(x for key in self.layout.numbers for x in tensors_of(self.entry(key)))]
+
+    def scouted(self) -> list[Tensor]:
+        """What a scout writes to: samples, and where the rule walks as it is written all that it remembers."""
+        readable = isinstance(self.route, Readable)
+        fields = (tensors_of(self.entry(key)) for key, (_, few) in self.layout.fields.items() if few or readable)
+        return [*self.numbers(), *(x for each in fields for x in each)]
 
     def tensors(self) -> list[Tensor]:
         """Everything that a step of this chunk writes to, decisions included."""
@@ -120,7 +132,9 @@ class Readable:
         self.chunk = chunk
 
     def gather(self, addresses: list[int]) -> None:
-        """Nothing: the gradients are read as they are."""
+        """The gradients are read as they are, once they lie where their parameters do."""
+        if {*map(type, self.chunk.gradients)} - {Tensor}:
+            self.chunk.gradients = list(map(fetched, self.chunk.owners, self.chunk.gradients))
 
     def release(self) -> None:
         """Nothing."""

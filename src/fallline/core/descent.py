@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .checkpoint import FORMAT, carry, forget, form, forms, loading
+from .accord import compare
+from .checkpoint import FORMAT, assemble, carry, forget, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
-from .memory import kept_unless
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan, trainable
-from .report import refresh, report, sentence, show_choices, show_first
+from .report import refresh, report, sentence, show_first
 from .rule import Rule
 from .survey import survey
+from .walk import take
 
 Group = dict[str, Any]
 
@@ -105,41 +106,18 @@ class Descent(torch.optim.Optimizer):
         with phase("plan"):
             plan = self._current_plan()
         try:
-            with phase("check"):
-                fit = self._guard.check(plan.chunks, self.param_groups, self._echo)
-            if fit is not False:
-                self._walk(plan, fit)
+            take(plan, self.param_groups, self._guard, self._echo)
+            compare(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss
-
-    def _walk(self, plan: Plan, fit: bool | Tensor) -> None:
-        late = plan.late or not plan.measures
-        with phase("remember" if not late else "remember and apply"):
-            told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
-        if late:
-            self._show(plan)
-        for scope in plan.scopes:
-            with phase("decide"), kept_unless(fit, scope.tensors):
-                rows = [told[id(chunk)][scope.slot] for chunk in scope.chunks]
-                scope.decide(torch.cat(rows) if len(rows) > 1 else rows[0])
-        if not late:
-            with phase("apply"):
-                for chunk in plan.chunks:
-                    if chunk.measures:
-                        chunk.route.apply(fit)
-            self._show(plan)
-
-    def _show(self, plan: Plan) -> None:
-        with phase("show"):
-            show_choices(plan.dials, self._echo)
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
         rules, late = self._rules(), self.delay == 1
         found, plan = survey(self.param_groups), self._plan
         if plan is None or plan.rules != rules or plan.late != late or not plan.ground.holds(found, self.state):
-            self._guard.refuse(self.param_groups, type(self).__name__)
+            self._guard.refuse(self.param_groups, rules, type(self).__name__)
             self._allocate(rules)
             self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups)
@@ -190,6 +168,7 @@ class Descent(torch.optim.Optimizer):
         self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
+        assemble(self.param_groups, rules, self.state)
         for group, rule in zip(self.param_groups, rules, strict=True):
             group["recipe"] = rule.recipe
         return super().state_dict()

@@ -17,3 +17,7 @@ class OwnershipError(RuntimeError):
 
 class CheckpointError(ValueError):
     """A state dict was written by a rule that remembers other things than this optimizer."""
+
+
+class AgreementError(RuntimeError):
+    """Processes that train the same parameters decided differently."""

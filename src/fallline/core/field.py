@@ -54,7 +54,7 @@ class Bundle(tuple):  # type: ignore[type-arg]
         return self._map(torch._foreach_div, c)
 
     def to(self, dtype: torch.dtype) -> Bundle:
-        return self if dtype == self.dtype else Bundle(x.to(dtype) for x in self)
+        return self if dtype == self.dtype else self._like(x.to(dtype) for x in self)
 
     def neg(self) -> Bundle:
         return self._map(torch._foreach_neg)
@@ -94,7 +94,10 @@ class Bundle(tuple):  # type: ignore[type-arg]
         return cast(torch.dtype, self[0].dtype)
 
     def _map(self, op: Callable[..., Sequence[Tensor]], *others: Any) -> Bundle:
-        return Bundle(op(list(self), *map(_plain, others)))
+        return self._like(op(list(self), *map(_plain, others)))
+
+    def _like(self, tensors: Iterable[Tensor]) -> Bundle:
+        return Bundle(tensors)
 
     def _do(self, op: Callable[..., Any], *others: Any) -> Bundle:
         op(list(self), *map(_plain, others))
@@ -114,6 +117,48 @@ class Runs(NamedTuple):
     run: int
     stride: int
     rows: int
+
+
+class Place:
+    """Where in a larger tensor the numbers of a field lie: what a part of it may say about the whole."""
+
+    @property
+    def count(self) -> float:
+        """Coordinates that it stands for."""
+        raise NotImplementedError
+
+    def mine(self, x: Tensor) -> Tensor:
+        """x as it enters sums."""
+        return x
+
+
+class Shards(Bundle):
+    """A bundle of tensors of which other processes hold the rest, each with its place in the whole.
+
+    Sums of it are shares of the whole's: they add up over the processes.
+    """
+
+    places: tuple[Any, ...]
+
+    @property
+    def counts(self) -> list[float]:
+        """How many coordinates each of them stands for."""
+        return [place.count for place in self.places]
+
+    def _like(self, tensors: Iterable[Tensor]) -> Shards:
+        return shards(tensors, self.places)
+
+    def sample(self, runs: Callable[[int], Runs]) -> Shards:
+        """The same field on the coordinates that `runs` names for a whole tensor of so many."""
+        places = [place.sampled(runs(place.size)) for place in self.places]
+        return shards([place.pick(x) for place, x in zip(places, self, strict=True)], places)
+
+
+def shards(tensors: Iterable[Tensor], places: Iterable[Any]) -> Any:
+    """Tensors and their places, one for each."""
+    found = Shards(tensors)
+    found.places = tuple(places)
+    return found
 
 
 class Elsewhere:
@@ -178,7 +223,8 @@ def total(x: Field) -> Tensor:
     """Sum over the elements, one number per tensor: Tensor -> [1], Bundle of k -> [k], float64, still on the device."""
     if isinstance(x, Elsewhere):
         return x.total()
-    return torch.stack([part.sum() for part in tensors_of(x)]).double()
+    mine = [place.mine(part) for place, part in zip(x.places, x, strict=True)] if isinstance(x, Shards) else None
+    return torch.stack([part.sum() for part in mine or tensors_of(x)]).double()
 
 
 def inner(a: Field, b: Field) -> Tensor:
@@ -193,7 +239,10 @@ def count(x: Field) -> Tensor:
     """Number of elements, one number per tensor: [1] or [k], float64. Filled in on the device: a copy would wait."""
     if isinstance(x, Elsewhere):
         return x.count()
-    return torch.stack([part.new_full((), part.numel(), dtype=torch.float64) for part in tensors_of(x)])
+    sizes = x.counts if isinstance(x, Shards) else [part.numel() for part in tensors_of(x)]
+    return torch.stack(
+        [part.new_full((), n, dtype=torch.float64) for n, part in zip(sizes, tensors_of(x), strict=True)]
+    )
 
 
 def peaks(x: Field) -> Tensor:

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .border import misfit, near
 from .chunk import Chunk
 from .echo import Echo, capturing
 from .error import NonFiniteError
-from .plan import live
+from .plan import Plan, live
 from .rule import NEAREST, Rule
 
 POLICIES = ("skip", "raise", "ignore")
+ELSEWHERE = "a parameter, in the part of it that another process holds,"
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
+
+
+class Look(NamedTuple):
+    """What one process sees of a step's gradients."""
+
+    bad: Tensor  # 0 for every tensor whose gradient is finite, else NaN
+    moved: Tensor | None  # where every learning rate is zero: whether any gradient is not
+    chunks: list[Chunk]
+    groups: list[dict[str, Any]]
+
+    @property
+    def flags(self) -> Tensor:
+        """Whether something is not finite, and whether something is not zero, as numbers that can be summed."""
+        bad = self.bad.sum() != 0
+        return torch.stack([bad, torch.zeros_like(bad) if self.moved is None else self.moved]).double()
+
+    def fit(self, flags: Tensor | None) -> Tensor:
+        """Whether the step may move something, from one's own view or from that of all."""
+        sound, moved = (self.bad.sum() == 0, self.moved) if flags is None else (flags[0] == 0, flags[1] != 0)
+        return sound if self.moved is None or moved is None else sound & moved
 
 
 class Guard:
@@ -33,9 +55,9 @@ class Guard:
         self.told = False
         self.unheard: Tensor | None = None  # on an accelerator: how many steps of replayed CUDA graphs were bad
 
-    def refuse(self, groups: list[dict[str, Any]], name: str) -> None:
+    def refuse(self, groups: list[dict[str, Any]], rules: list[Rule], name: str) -> None:
         """Raise for what the engine has no right answer for, before it makes a plan."""
-        for group in groups:
+        for group, rule in zip(groups, rules, strict=True):
             for p in live(group):
                 if capturing(p.device):
                     raise RuntimeError(
@@ -46,32 +68,36 @@ class Guard:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
                     )
-                if hasattr(p, "to_local"):
-                    raise RuntimeError(
-                        f"{name} does not support sharded (DTensor) parameters yet; keep this model replicated (DDP)."
-                    )
+                if why := misfit(rule, p):
+                    raise RuntimeError(f"{name} cannot move {_name(p, groups)}: {why}")
 
-    def check(self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo) -> bool | Tensor:
-        """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait."""
-        rest = _at_rest(groups)
-        if not chunks or (self.policy == "ignore" and not rest):
-            return bool(chunks)
-        device = chunks[0].owners[0].device
-        fit = self._finite(chunks, groups, echo, device) if self.policy != "ignore" else True
-        if rest:
-            fit = torch.stack([g.any().to(device) for chunk in chunks for g in chunk.gradients]).any() & fit
-        return bool(fit) if device.type == "cpu" else fit
+    @property
+    def looks(self) -> bool:
+        """Whether gradients are looked at before every step."""
+        return self.policy != "ignore"
 
-    def _finite(
-        self, chunks: list[Chunk], groups: list[dict[str, Any]], echo: Echo, device: torch.device
-    ) -> bool | Tensor:
-        said = torch.cat([chunk.route.soundness().to(device) for chunk in chunks])
-        if device.type != "cpu" and self._unheard(said):
-            return said.sum() == 0
-        echo.tell(said, lambda numbers: self._hear(numbers, chunks, groups))
-        if self.policy == "raise":
+    def look(self, plan: Plan, groups: list[dict[str, Any]]) -> Look | None:
+        """What is seen of this step's gradients here; None if nobody has to look."""
+        rest, chunks = _at_rest(groups), plan.chunks
+        if not (chunks or plan.others) or not (self.looks or rest):
+            return None
+        device = near(chunks[0].owners[0] if chunks else groups[0]["params"][0]).device
+        said = [chunk.route.soundness().to(device) for chunk in chunks] if self.looks else []
+        bad = torch.cat(said) if said else torch.zeros(1, dtype=torch.float64, device=device)
+        return Look(bad, _stirred(chunks, device) if rest else None, chunks, groups)
+
+    def judge(self, look: Look, flags: Tensor | None, echo: Echo) -> bool | Tensor:
+        """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait.
+
+        flags: those of the look, summed over the processes that hold parts of the same parameters.
+        """
+        said = look.bad if flags is None else torch.cat([look.bad, flags[:1]])
+        if self.looks and not (said.device.type != "cpu" and self._unheard(said)):
+            echo.tell(said, lambda numbers: self._hear(numbers, look.chunks, look.groups))
+        if self.looks and self.policy == "raise":
             echo.listen(wait=True)
-        return said.sum() == 0
+        fit = look.fit(flags)
+        return bool(fit) if said.device.type == "cpu" else fit
 
     def _unheard(self, said: Tensor) -> bool:
         """Whether a CUDA graph is captured: then the device itself counts bad steps, and nobody hears of them yet."""
@@ -95,15 +121,15 @@ class Guard:
                 group["skipped"] += missed
 
     def _hear(self, said: list[float], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
-        """said: 0 for every tensor whose gradient is finite, NaN for the others."""
+        """said: 0 for every tensor whose gradient is finite here, NaN for the others; then how many processes err."""
         bad = sum(said) != 0
         for group in groups:
             group["skipped"] += bad
             group["skipped_in_a_row"] = group["skipped_in_a_row"] + 1 if bad else 0
         if bad:
             owners = [p for chunk in chunks for p in chunk.owners]
-            culprit = next(p for p, x in zip(owners, said, strict=True) if x != 0)
-            self._complain(_name(culprit, groups), groups[0]["skipped_in_a_row"])
+            names = (_name(p, groups) for p, x in zip(owners, said, strict=False) if x != 0)
+            self._complain(next(names, ELSEWHERE), groups[0]["skipped_in_a_row"])
 
     def _complain(self, name: str, in_a_row: int) -> None:
         what = f"The gradient of {name} is not finite (inf or nan)"
@@ -128,6 +154,12 @@ def _depth() -> int:
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("fallline", "torch"):
         depth, frame = depth + 1, frame.f_back
     return depth
+
+
+def _stirred(chunks: list[Chunk], device: torch.device) -> Tensor:
+    """Whether any gradient is not zero here."""
+    found = [near(g).any().to(device) for chunk in chunks for g in chunk.gradients]
+    return torch.stack(found).any() if found else torch.zeros((), dtype=torch.bool, device=device)
 
 
 def _at_rest(groups: list[dict[str, Any]]) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .field import Field, each, tensors_of
+from .border import near
+from .field import Field, tensors_of
 
 State = dict[str, Any]
 
@@ -37,9 +38,9 @@ class Memory:
     def __iter__(self) -> Iterator[Field]:
         return iter(self._fields.values())
 
-    def map(self, f: Callable[[Tensor], Tensor]) -> Memory:
+    def map(self, f: Callable[[Field], Field]) -> Memory:
         """The same memory seen through f, which must return views if the part is to write."""
-        return Memory({name: each(f, x) for name, x in self._fields.items()})
+        return Memory({name: f(x) for name, x in self._fields.items()})
 
     def first(self) -> Memory:
         """The memory of the first tensor of each field."""
@@ -86,8 +87,8 @@ def kept_unless(ok: bool | Tensor, written: Callable[[], list[Tensor]]) -> Itera
 
 
 def nbytes(states: list[State]) -> dict[str, int]:
-    """Bytes remembered in each slot, `step` with the clocks; a tensor that many parameters share counts once."""
-    tensors = {id(x): (key, x) for entry in states for key, x in entry.items() if isinstance(x, Tensor)}
+    """Bytes remembered here in each slot, `step` with the clocks; a tensor that many parameters share counts once."""
+    tensors = {id(x): (key, near(x)) for entry in states for key, x in entry.items() if isinstance(x, Tensor)}
     told: dict[str, int] = {}
     for key, x in tensors.values():
         slot = key.partition(".")[0]

@@ -152,7 +152,7 @@ class Aim:
         """The candidates' power in the trust region: [tensors, K, K]."""
         return self.metric.power(gram, g, self.mem, self.t)
 
-    def at(self, pick: Callable[[Tensor], Tensor]) -> Aim:
+    def at(self, pick: Callable[[Field], Field]) -> Aim:
         """The same metric on the coordinates that `pick` selects."""
         return Aim(self.metric, self.mem.map(pick), self.t)
 

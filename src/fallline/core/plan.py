@@ -7,27 +7,27 @@ holds until a gradient appears or disappears, a rule changes or state is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .accord import circles, joint
+from .block import blocks, cut, decided, make_chunk
+from .border import dtensor
 from .chunk import Chunk
-from .field import Field, as_field
-from .kernel import plain, route
+from .kernel import route
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
-from .memory import Memory, State, real, share
+from .memory import Memory, State, share
 from .part import Chooser
 from .report import Dial, dials
-from .rule import Rule, ours
+from .rule import Rule
 from .survey import Ground, Survey, ground, survey
 
-CPU_BYTES = 256 * 1024
-ACCELERATOR_BYTES = 256 * 1024 * 1024
 WHOLE = 1 << 62
 
 
@@ -84,6 +84,9 @@ class Plan:
     rules: list[Rule]
     late: bool  # whether decisions act in the next step
     ground: Ground
+    others: list[Any]  # process groups with which a step must be agreed on
+    joint: bool  # whether that can be done in the all-reduce that sums what was measured
+    dealt: list[Tensor]  # the parameters that are DTensors
 
     @property
     def measures(self) -> bool:
@@ -105,12 +108,6 @@ class Plan:
         for chunk in self.chunks:
             chunk.gradients = []
             chunk.route.release()
-
-
-@lru_cache(maxsize=256)
-def decided(part: Chooser) -> tuple[str, ...]:
-    """What is remembered of a part's decisions, by name."""
-    return tuple(part.decisions(torch.device("meta")))
 
 
 def trainable(group: dict[str, Any]) -> list[Tensor]:
@@ -136,88 +133,27 @@ def make_plan(
     chunks = [
         chunk
         for group, rule in zip(groups, rules, strict=True)
-        for block in _blocks((members or live)(group), rule, state)
+        for block in blocks((members or live)(group), rule, state)
         for chunk in _chunks(group, rule, block, state, budget, None if members else late)
     ]
     seen = survey(groups)
-    rank = {id(g): i for i, g in enumerate(seen.gradients)}
+    rank = {id(p): i for i, p in enumerate(seen.params)}
     for chunk in () if members else chunks:
-        chunk.ranks = [rank[id(p.grad)] for p in chunk.owners]
-    return Plan(chunks, list(_scopes(chunks, state)), rules, late, ground(seen, state))
+        chunk.ranks = [rank[id(p)] for p in chunk.owners]
+    scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
+    dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
+    return Plan(chunks, scopes, rules, late, ground(seen, state), others, not late and joint(chunks), dealt)
 
 
 def _chunks(
     group: dict[str, Any], rule: Rule, block: list[Tensor], state: Any, budget: int | None, late: bool | None
 ) -> Iterator[Chunk]:
     """The whole block where there is a kernel for it, else pieces that fit into the cache."""
-    if late is not None and (made := route(_chunk(group, rule, block, state), late)):
+    if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in _cut(block, 0 if group["foreach"] is False else budget):
-            yield _chunk(group, rule, owners, state)
-
-
-def _blocks(params: list[Tensor], rule: Rule, state: Any) -> Iterable[list[Tensor]]:
-    blocks: dict[Any, list[Tensor]] = {}
-    for p in params:
-        history = tuple(float(state[p][key]) for key in _numbers(rule, state[p]))
-        blocks.setdefault((p.device, p.dtype, plain(p), history), []).append(p)
-    return blocks.values()
-
-
-def _numbers(rule: Rule, state: State) -> list[str]:
-    """Single numbers that move alike in all parameters of a block: the clock, an average's sum of taps."""
-    apart = [key for slot, part in rule.choosers.items() for key in state if _decided(slot, part, key)]
-    return [key for key in sorted(ours(state)) if state[key].dim() == 0 and key not in apart]
-
-
-def _decided(slot: str, part: Chooser, key: str) -> bool:
-    """Whether a state entry differs between parameters of equal history, or belongs to the whole scope."""
-    name = key.removeprefix(f"{slot}.")
-    return key.startswith(f"{slot}.") and (part.scope != "global" or name in decided(part))
-
-
-def _cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
-    limit = (CPU_BYTES if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
-    part: list[Tensor] = []
-    size = 0
-    for p in block:
-        size += p.numel() * p.element_size()
-        if part and size > limit:
-            yield part
-            part, size = [], p.numel() * p.element_size()
-        part.append(p)
-    yield part
-
-
-def _chunk(group: dict[str, Any], rule: Rule, owners: list[Tensor], state: Any) -> Chunk:
-    states = [state[p] for p in owners]
-    for key in _numbers(rule, states[0]):
-        shared = states[0][key]  # one clock for the chunk, not one for each parameter; others keep theirs
-        if not _alone(shared, key, states, state):
-            shared = shared.clone()
-        for entry in states:
-            entry[key] = shared
-    mem = {slot: Memory(_fields(slot, states)) for slot in rule.parts}
-    return Chunk(group, rule, owners, as_field([real(p.detach()) for p in owners]), mem, states[0]["step"])
-
-
-def _alone(shared: Tensor, key: str, states: list[State], state: Any) -> bool:
-    """Whether exactly these hold the tensor already: then it stays where it is, since a CUDA graph may write to it."""
-    entries = (entry for entry in state.values() if isinstance(entry, dict))  # users keep things of their own there
-    holders = sum(entry.get(key) is shared for entry in entries)
-    return holders == len(states) and all(entry[key] is shared for entry in states)
-
-
-def _fields(slot: str, states: list[State]) -> dict[str, Field]:
-    names = [key.removeprefix(f"{slot}.") for key in states[0] if key.startswith(f"{slot}.")]
-    return {name: _field([s[f"{slot}.{name}"] for s in states]) for name in names}
-
-
-def _field(remembered: list[Tensor]) -> Field:
-    """What all parameters share is one tensor, computed with once; what each has is a field."""
-    shared = all(x is remembered[0] for x in remembered)
-    return remembered[0] if shared else as_field(remembered)
+        for owners in cut(block, 0 if group["foreach"] is False else budget):
+            yield make_chunk(group, rule, owners, state)
 
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:

@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from .border import dtensor, near, spread
 from .error import SlotError
 from .field import Field
 from .memory import Memory, State, allocate, real
@@ -127,13 +128,18 @@ class Rule:
 
     def state(self, p: Tensor) -> dict[str, Tensor]:
         """What a new parameter's state holds, in flat keys; what is decided per scope comes with it."""
-        seen = real(p.detach())
+        seen = real(near(p.detach()))
         wide = seen.to(self.computes_in(seen.dtype))
         memories = {slot: part.memory(wide) for slot, part in self.parts.items() if slot != "write"}
         memories["write"] = self.write.memory(seen) if self.rounds(p) else {}
         for slot, part in self.choosers.items():
             memories[slot] = memories[slot] | part.decisions(p.device)
-        return allocate(p, memories)
+        made = allocate(p, memories)
+        if not dtensor(p):
+            return made
+        whole = self.state(torch.empty(p.shape, dtype=p.dtype, device="meta"))
+        fields = {key: sampled for key, (_, sampled) in self.layout(seen.dtype).fields.items()}
+        return spread(p, made, fields, {key: whole[key].shape for key in fields})
 
     def gradient(self, g: Field, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The gradient that filter and metric see."""

@@ -7,12 +7,15 @@ from operator import is_
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.nn import Parameter
 
+from .border import near, near_gradient
 from .kernel import dense
 from .memory import State
 
 Groups = list[dict[str, Any]]
 
+USUAL = {Tensor, Parameter}
 DTYPE, CONTIGUOUS, ADDRESS = Tensor.dtype.__get__, Tensor.is_contiguous, Tensor.data_ptr  # type: ignore[attr-defined]
 
 
@@ -20,7 +23,7 @@ class Survey(NamedTuple):
     """The parameters that have a gradient, in order, and where everything lies."""
 
     params: list[Tensor]
-    gradients: list[Tensor]
+    gradients: list[Tensor]  # of sharded parameters what lies here
     addresses: list[int]  # of the gradients; these may move
     places: list[Any]  # the groups' flags, what gradients are and how they lie, and where the parameters lie
 
@@ -34,14 +37,18 @@ def survey(groups: Groups) -> Survey:
             if g is not None and p.requires_grad:
                 params.append(p)
                 gradients.append(g)
+    here: list[Any] = params
+    if {*map(type, params)} - USUAL:
+        here, gradients = list(map(near, params)), list(map(near_gradient, params))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
     kinds = [*map(type, gradients), *map(DTYPE, gradients)]
     try:
-        lie = [*map(CONTIGUOUS, gradients), *map(CONTIGUOUS, params)]
+        lie = [*map(CONTIGUOUS, gradients), *map(CONTIGUOUS, here)]
         addresses = list(map(ADDRESS, gradients))
     except (RuntimeError, NotImplementedError):  # sparse ones, or of somebody's own making, lie nowhere
-        lie, addresses = list(map(dense, params, gradients)), [0] * len(params)
-    return Survey(params, gradients, addresses, [*flags, *kinds, *lie, *map(ADDRESS, params)])
+        lie = list(map(dense, here, gradients))
+        addresses = [ADDRESS(g) if at_home else 0 for g, at_home in zip(gradients, lie, strict=True)]
+    return Survey(params, gradients, addresses, [*flags, *kinds, *lie, *map(ADDRESS, here)])
 
 
 class Ground(NamedTuple):

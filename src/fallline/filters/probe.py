@@ -54,13 +54,13 @@ class Probe(Candidates):
     def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The candidates take in the sample; the full buffer waits for the choice."""
         if self.measures:
-            seen = each(sample, g)
+            seen = sample(g)
             for k, c in enumerate(self.filters):
                 mem[f"m{k}"].lerp_(seen, 1 - c.beta)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """<g, D^-1 u_k> and the power of every candidate: the sample's sums over its share of the tensor."""
-        seen = each(sample, g)
+        seen = sample(g)
         us = [c.blend(seen, mem[f"m{k}"]) for k, c in enumerate(self.filters)]
         share = count(seen) / count(g)
         return self.tally(seen, us, aim.at(sample), t) / share[:, None]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from ..core.field import Elsewhere, Runs
+from ..core.field import Bundle, Elsewhere, Field, Runs, Shards, each
 
 FEW = 32  # coordinates of a small tensor, or all of them
 SHARE, MANY, REST = 124, 4096, 1024  # one in 124 of a large one up to 4096, and one in 1024 of what is beyond
@@ -28,10 +26,11 @@ def runs(n: int) -> Runs:
     return Runs((n - rows * stride) // 2 + (stride - run) // 2, run, stride, rows)
 
 
-def sample(x: Tensor) -> Tensor:
+def sample(x: Field) -> Field:
     """The sampled coordinates of x, [rows, run].
 
-    Always the same ones, in logical order; a view where x is contiguous.
+    Always the same ones, in logical order; a view where x is contiguous. Of a shard, the sample of the whole tensor, in
+    which only the coordinates that lie here count.
 
     >>> import torch
     >>> sample(torch.arange(400)).tolist()[0][:4]
@@ -39,6 +38,10 @@ def sample(x: Tensor) -> Tensor:
     """
     if isinstance(x, Elsewhere):
         return x.sample(sample)  # type: ignore[return-value]  # a field, as a Tensor is
+    if isinstance(x, Shards):
+        return x.sample(runs)
+    if isinstance(x, Bundle):
+        return each(sample, x)
     start, run, stride, rows = runs(x.numel())
     first = start - (stride - run) // 2
     return x.reshape(-1)[first : first + rows * stride].view(rows, stride)[:, start - first : start - first + run]

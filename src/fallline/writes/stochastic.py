@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.field import Field, each
 from ..core.memory import Memory
+from ..core.shard import coordinates
 from ..core.write import Write
 
 
@@ -21,9 +22,9 @@ class Stochastic(Write):
         theta <- the upper 16 bits of w + r,    r uniform on the lower 16 bits: hash(seed, t, coordinate, w)
 
     The random bits are a function, not a stream: nothing is saved, resuming is exact, replicas with equal weights stay
-    equal, and grouping has no say. Where two tensors hold the same w at the same place they round it alike; one bit
-    of difference parts them. Weights in bfloat16 only; steps below 2^-25 of a weight are lost in float32 already. Not
-    finite: as Nearest. Memory: none. seed: any integer.
+    equal, and neither grouping nor sharding has a say. Where two tensors hold the same w at the same place they round
+    it alike; one bit of difference parts them. Weights in bfloat16 only; steps below 2^-25 of a weight are lost in
+    float32 already. Not finite: as Nearest. Memory: none. seed: any integer.
     Reference: Gupta et al., arXiv 1502.02551.
 
     >>> p, t = torch.ones(10_000, dtype=torch.bfloat16), torch.tensor(1.0)
@@ -47,17 +48,17 @@ class Stochastic(Write):
     def close(self, p: Field, work: Field, mem: Memory, t: Tensor) -> None:
         """p <- w + r, cut."""
         salt = _scramble((t.long() * STRIDE + self.seed % 2**32).to(torch.int32))
-        p.copy_(each(lambda w: _rounded(w.float(), salt), work))
+        p.copy_(each(lambda w, at: _rounded(w.float(), at, salt), work, coordinates(work)))
 
 
 STRIDE = -0x61C88647  # 2^32 over the golden ratio: neighbours land far apart
 MURMUR = ((16, -0x7A143595), (13, -0x3D4D51CB))  # of Appleby's 32-bit hash, as signed numbers
 
 
-def _rounded(w: Tensor, salt: Tensor) -> Tensor:
+def _rounded(w: Tensor, at: Tensor, salt: Tensor) -> Tensor:
     bits = w.view(torch.int32)
-    place = torch.arange(w.numel(), dtype=torch.int32, device=w.device).view(w.shape)
-    dice = _scramble(torch.add(salt, place, alpha=STRIDE).bitwise_xor_(bits)) >> 16  # the upper bits are the best mixed
+    salted = torch.add(salt, at.to(torch.int32), alpha=STRIDE)
+    dice = _scramble(salted.bitwise_xor_(bits)) >> 16  # the upper bits are the best mixed
     cut = dice.bitwise_and_(0xFFFF).add_(bits).bitwise_and_(-0x10000).view(torch.float32)
     return torch.maximum(cut, w.clamp_max(-torch.inf))  # NaN where w is, else cut; `where` takes four times as long
 

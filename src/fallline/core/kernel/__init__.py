@@ -15,15 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from ..border import near, near_gradient
 from ..chunk import Chunk
-from ..field import tensors_of
+from ..field import Shards, tensors_of
+from ..shard import cut
 from .eager import Eager
 from .formula import at_home
 from .fused import Fused
 from .native import Native
 from .printed import Backend, Printed, Work, readings
 from .reading import write
-from .table import Items, pieces, samples, stripes
+from .table import Items, cuts, pieces, samples, stripes
 from .triton import PIECE, SAMPLE, Triton
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -37,7 +39,8 @@ def dense(p: Tensor, g: Tensor | None) -> bool:
 
 def plain(p: Tensor) -> bool:
     """Whether a parameter and its gradient are dense memory that an address describes."""
-    return type(p) in (Parameter, Tensor) and p.dtype in DTYPES and dense(p, p.grad)
+    here = near(p)
+    return type(here) in (Parameter, Tensor) and here.dtype in DTYPES and dense(here, near_gradient(p))
 
 
 def route(chunk: Chunk, late: bool) -> Chunk | None:
@@ -65,8 +68,12 @@ def route(chunk: Chunk, late: bool) -> Chunk | None:
 
 
 def backends(chunk: Chunk) -> list[Backend]:
-    """Who is asked for a kernel, in this order."""
-    return [Fused(chunk), Native(), Triton(), Eager()]
+    """Who is asked for a kernel, in this order: torch's own for its own algorithms, whose bits it keeps.
+
+    A momentum that chooses itself is nobody's but ours, and C is a few percent faster.
+    """
+    printers: list[Backend] = [Native(), Triton(), Eager()]
+    return [*printers[:1], Fused(chunk), *printers[1:]] if chunk.rule.choosers else [Fused(chunk), *printers]
 
 
 def routes(groups: list[dict[str, Any]], chunks: list[Chunk]) -> dict[int, str]:
@@ -83,13 +90,20 @@ def _word(chunk: Chunk) -> str:
 
 def _work(chunk: Chunk) -> Work:
     """All coordinates in pieces, and those that a scout looks at."""
-    sizes, device = [p.numel() for p in chunk.owners], chunk.owners[0].device
+    held, device = tensors_of(chunk.p), chunk.clock.device
+    sizes, told = [p.numel() for p in held], tuple(chunk.p.counts) if isinstance(chunk.p, Shards) else None
     if device.type == "cpu":
-        everything, striped, few = Items(pieces(sizes), device), Items(stripes(sizes), device), None
+        everything, striped, few = Items(pieces(sizes), device, told), Items(stripes(sizes), device), None
     else:
-        everything, few = Items(pieces(sizes, PIECE), device), SAMPLE
+        everything, few = Items(pieces(sizes, PIECE), device, told), SAMPLE
         striped = everything
     for part in chunk.rule.choosers.values():
+        if isinstance(chunk.p, Shards) and part.measures and part.runs(1):
+            seen = [(part.runs(place.size), place) for place in chunk.p.places]
+            count = tuple(place.sampled(runs).count for runs, place in seen)
+            return Work(
+                everything, striped, Items(cuts([cut(runs, place.span) for runs, place in seen], few), device, count)
+            )
         if runs := [found for n in sizes if part.measures and (found := part.runs(n))]:
             return Work(everything, striped, Items(samples(runs, few), device))
     return Work(everything, striped, everything)
@@ -98,7 +112,9 @@ def _work(chunk: Chunk) -> Work:
 def _obstacle(chunk: Chunk, late: bool) -> str | None:
     """Why a chunk's rule cannot become a program."""
     p, rule = chunk.owners[0], chunk.rule
-    if not plain(p):
+    if chunk.team and (why := _apart(chunk)):
+        return why
+    if not all(map(plain, chunk.owners if chunk.team else [p])):
         return f"weights of {p.dtype}, {type(p).__name__}, or gradients that are not contiguous and of the same dtype"
     if not all(x.is_contiguous() for key in chunk.layout.fields for x in tensors_of(chunk.entry(key))):
         return "its state lies in memory otherwise than the weights"
@@ -111,4 +127,13 @@ def _obstacle(chunk: Chunk, late: bool) -> str | None:
             write(rule, reading, chunk.p.dtype, bool(chunk.group["maximize"]))
     except Exception as error:  # whatever a part does with symbols that it would not do with tensors
         return f"it says what kernels do not understand ({error})"
+    return None
+
+
+def _apart(chunk: Chunk) -> str | None:
+    """Why what lies here of sharded weights cannot walk through a kernel."""
+    if not any(x.numel() for x in tensors_of(chunk.p)):
+        return "nothing of these weights lies here"
+    if chunk.rule.scouts and not all(place.span for place in chunk.p.places):  # type: ignore[attr-defined]
+        return "they are sharded along another dimension than the first, and a sample would fall apart"
     return None

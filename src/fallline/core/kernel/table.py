@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..field import Bundle
+from ..field import Bundle, Runs
 from .symbol import Number
 
 FORMS = ("plain", "inverse", "complement")  # of a number, in the order in which they lie side by side
@@ -24,7 +24,9 @@ Item = tuple[int, int, int, int, int, int]
 def pieces(sizes: Sequence[int], piece: int = PIECE) -> list[Item]:
     """All coordinates of all tensors."""
     return [
-        (row, start, start, min(piece, n - start), 0, 1) for row, n in enumerate(sizes) for start in range(0, n, piece)
+        (row, start, start, min(piece, n - start), 0, 1)
+        for row, n in enumerate(sizes)
+        for start in range(0, max(n, 1), piece)  # an empty shard has its row too
     ]
 
 
@@ -35,11 +37,11 @@ def stripes(sizes: Sequence[int], stripe: int = 1 << 18) -> list[Item]:
     """
     found: list[Item] = []
     for row, n in enumerate(sizes):
-        for start in range(0, n, 4 * stripe):
+        for start in range(0, max(n, 1), 4 * stripe):
             m = min(4 * stripe, n - start)
             run, rest = (m // 4, m % 4) if m >= PIECE else (0, m)
             found += [(row, start, 0, run, run, 4)] if run else []
-            found += [(row, start + m - rest, 0, rest, 0, 1)] if rest else []
+            found += [(row, start + m - rest, 0, rest, 0, 1)] if rest or not n else []
     return found
 
 
@@ -52,12 +54,23 @@ def samples(runs: Sequence[tuple[int, int, int, int]], piece: int | None = None)
     return items
 
 
+def cuts(parts: Sequence[Sequence[tuple[int, int, Runs]]], piece: int | None = None) -> list[Item]:
+    """What lies here of samples of sharded tensors: (where in the local part, where in the sample, runs) of each."""
+    items: list[Item] = []
+    for row, part in enumerate(parts):
+        for _, seen, runs in part:
+            items += [(row, at, seen + i, run, by, n) for _, at, i, run, by, n in samples([runs], piece)]
+        items += [] if part else [(row, 0, 0, 0, 0, 1)]
+    return items
+
+
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Pieces of work on one device."""
+    """Pieces of work on one device. told: how many coordinates they stand for in each tensor, where that is known."""
 
     given: list[Item]
     device: torch.device
+    told: tuple[float, ...] | None = None
 
     @cached_property
     def table(self) -> Tensor:
@@ -77,6 +90,8 @@ class Items:
 
     def counts(self, tensors: int) -> Tensor:
         """Coordinates of each tensor, [tensors] float64."""
+        if self.told is not None:
+            return torch.tensor(self.told, dtype=torch.float64, device="cpu").to(self.device)
         each = torch.zeros(tensors, dtype=torch.float64)
         rows, sizes = [item[0] for item in self.given], [item[3] * item[5] for item in self.given]
         return each.index_add_(0, torch.tensor(rows), torch.tensor(sizes, dtype=each.dtype)).to(self.device)
