@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 WORKLOADS ?= digits chars
+LIVES ?= 3000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,8 +47,8 @@ slow: $(VENV)/.test  ## the tests that take minutes
 crash: $(VENV)/.test  ## kill -9 and Ctrl-C, hundreds of times, while it trains, saves and compiles
 	$(PY) -m pytest tests/test_crash.py -m "slow or not slow"
 
-fuzz: $(VENV)/.test  ## thousands of random lives of optimizers (FALLLINE_FUZZ=100 for fewer)
-	$(PY) -m pytest tests/test_fuzz.py -m slow --hypothesis-show-statistics
+fuzz: $(VENV)/.test  ## thousands of random lives of optimizers, an hour or more (make fuzz LIVES=300 for fewer)
+	FALLLINE_FUZZ=$(LIVES) $(PY) -m pytest tests/test_fuzz.py -m slow --hypothesis-show-statistics
 
 triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter (the first time this downloads 280 MB)
 	$(PY) -c 'import triton' 2>/dev/null || $(PIP) install $(TRITON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import queue
 import tempfile
 import traceback
@@ -13,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
 
 PATIENCE = 240  # seconds that a job may take on a busy machine
 
@@ -72,13 +72,24 @@ def _serve(rank: int, n: int, file: str, inbox: Any, outbox: Any) -> None:
     torch.set_num_threads(1)
     wait = timedelta(seconds=PATIENCE / 2)
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=n, timeout=wait)
-    while True:
-        job, given = _unpacked(inbox.get())
+    while (asked := _next(inbox)) is not None:
+        job, given = _unpacked(asked)
         try:
             torch.manual_seed(0)
             outbox.put((rank, "", _packed(job(*given))))
         except BaseException:
             outbox.put((rank, traceback.format_exc(), b""))
+
+
+def _next(inbox: Any) -> bytes | None:
+    """The next job; None if nobody is left who could give one."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
+        try:
+            return inbox.get(timeout=2)  # type: ignore[no-any-return]
+        except queue.Empty:
+            continue
+    return None
 
 
 def _packed(x: Any) -> bytes:

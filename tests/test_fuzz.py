@@ -2,7 +2,7 @@
 
 A machine builds an optimizer at random and does random things to it: steps with gradients of all sizes and layouts,
 broken ones, new groups, frozen parameters, checkpoints. A ghost, which never sees a checkpoint, gets the same steps and
-must stay equal to the last bit. `make fuzz` runs thousands of such lives, FALLLINE_FUZZ says how many.
+must stay equal to the last bit. `make fuzz` runs thousands of such lives; FALLLINE_FUZZ says how many.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from torch import Tensor
 from torch.nn import Parameter
 
-from fallline import SGD, AdamW, CheckpointError, Descent, Identity, Lion, NonFiniteError, SecondMoment, Sign
+from fallline import SGD, Adam, AdamW, CheckpointError, Descent, Identity, Lion, NonFiniteError, SecondMoment, Sign
 from kit import FEW, OPTIMIZERS, differences, owned, snapshot, trained
 from wild import DECAY, KINDS, LR, MOOD, Kind, Mood, Recipe, recipes
 
@@ -361,9 +361,9 @@ TestLife.settings = settings(FAST, max_examples=40, stateful_step_count=12, dera
 
 @pytest.mark.slow
 class TestManyLives(Life.TestCase):  # type: ignore[misc, name-defined]
-    """Thousands, and longer ones."""
+    """More and longer ones, each time others; `make fuzz` wants thousands."""
 
-    settings = settings(FAST, max_examples=int(os.environ.get("FALLLINE_FUZZ", "3000")), stateful_step_count=30)
+    settings = settings(FAST, max_examples=int(os.environ.get("FALLLINE_FUZZ", "200")), stateful_step_count=30)
 
 
 # --- what it has found --------------------------------------------------------------------------------------------
@@ -427,6 +427,16 @@ def test_a_coordinate_whose_square_overflowed_stands_as_with_torch(name: str, fo
         assert bool(w.isfinite().all()) and bool(v.isfinite().all())
         stood.append(torch.stack([w[5].detach(), v[5].detach()]))
     torch.testing.assert_close(stood[3], stood[0], rtol=1e-3, atol=0)  # but for weight decay
+
+
+@pytest.mark.parametrize("foreach", [None, True])
+def test_a_second_moment_without_memory_forgets_an_overflow(foreach: bool | None) -> None:
+    """0 x infinity is NaN; that of torch's AdamW is, too."""
+    opt = Adam([{"params": [Parameter(torch.ones(3))], "foreach": foreach}], lr=0.1, betas=(0.0, 0.0))
+    for n in range(4):
+        owned(opt)[0].grad = torch.tensor([1e30 if n % 2 else 1.0, 1.0, 1.0])
+        opt.step()
+    assert owned(opt)[0].tolist() == pytest.approx([0.8, 0.6, 0.6])
 
 
 def test_a_gradient_that_turns_sparse_is_refused_also_where_it_was_not_plain() -> None:

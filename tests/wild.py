@@ -154,7 +154,12 @@ WIDTHS = st.sampled_from([torch.float32, torch.float32, torch.float64])
 BANKS = {"bank": st.sampled_from(["probe", "full"]), "selector": st.none() | SELECTORS}
 LATE = {"delay": st.integers(0, 1)}
 PRECISION = {"write": WRITES, "state_dtype": WIDTHS}
-ENGINE = {"maximize": st.booleans(), "on_nonfinite": st.sampled_from(["skip", "skip", "raise", "ignore"]), **LATE}
+ENGINE = {
+    "maximize": st.booleans(),
+    "on_nonfinite": st.sampled_from(["skip", "skip", "raise", "ignore"]),
+    "chunk_bytes": st.sampled_from([None, None, 0, 64]),
+    **LATE,
+}
 
 
 @st.composite

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .descent import Descent
 
 Group = dict[str, Any]
+Sentence = Callable[[Group], Rule]
 
 
 FORMAT = 1  # of checkpoints
@@ -54,9 +55,7 @@ def loading(opt: Descent) -> Iterator[None]:
             hook.remove()
 
 
-def compare(
-    name: str, number: int, group: Group, sentence: Callable[[Group], Rule], saved: Group, states: dict[int, State]
-) -> None:
+def compare(name: str, number: int, group: Group, sentence: Sentence, saved: Group, states: dict[int, State]) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
     number: of the group. sentence: makes the rule that it will have with the saved options. saved, states: the

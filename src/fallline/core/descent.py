@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .accord import compare as compare_processes
+from .accord import compare
 from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
@@ -107,7 +107,7 @@ class Descent(torch.optim.Optimizer):
             plan = self._current_plan()
         try:
             take(plan, self.param_groups, self._guard, self._echo)
-            compare_processes(plan.scopes, plan.chunks)
+            compare(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss

@@ -194,11 +194,6 @@ def lerp_(x: Field, end: Field, weight: Field | float) -> Field:
     return x.lerp_(end, weight.to(x.dtype) if isinstance(weight, Tensor) and isinstance(x, Tensor) else weight)
 
 
-def average_(x: Field, fresh: Field, weight: float) -> Field:
-    """x <- (1 - weight) x + weight fresh, where x may be infinite: `lerp` takes a difference, and inf - inf is NaN."""
-    return x.lerp_(fresh, weight) if isinstance(x, Elsewhere) else x.mul_(1 - weight).add_(fresh.mul(weight))
-
-
 def lerp(x: Field, end: Field, weight: Field | float) -> Field:
     """x + weight (end - x)."""
     return x.lerp(end, weight.to(x.dtype) if isinstance(weight, Tensor) and isinstance(x, Tensor) else weight)

@@ -28,15 +28,17 @@ def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo) -> 
 
 def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None) -> Fit:
     """First whether the step is fit, then all the rest."""
-    flags = add_up(look.flags, plan.others) if look and plan.others else None
-    fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
+    with phase("check"):
+        flags = add_up(look.flags, plan.others) if look and plan.others else None
+        fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
     if fit is not False:
         late = plan.late or not plan.measures
-        with phase("remember and apply" if late else "remember"):
-            told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
+        told = _remember(plan, fit, late)
         if late:
             _show(plan, echo)
-        _decide(plan, fit, pooled(plan.scopes, told)[0])
+        if plan.scopes:
+            with phase("decide"):
+                _decide(plan, fit, pooled(plan.scopes, told)[0])
         if not late:
             _apply(plan, fit, echo)
     return fit
@@ -49,20 +51,26 @@ def _together(plan: Plan, guard: Guard, echo: Echo, look: Look) -> Fit:
     """
     unknown = torch.zeros((), dtype=torch.bool, device=look.bad.device)
     with kept_unless(unknown, lambda: [x for chunk in plan.chunks for x in chunk.scouted()]):
-        with phase("remember"):
-            told: Told = {id(chunk): chunk.route.visit(True, False) for chunk in plan.chunks}
-        measured, flags = pooled(plan.scopes, told, look.flags)
+        told = _remember(plan, True, False)
+        with phase("decide"):
+            measured, flags = pooled(plan.scopes, told, look.flags)
         unknown.copy_(look.fit(flags))
     fit = guard.judge(look, flags, echo)
     if fit is not False:
-        _decide(plan, fit, measured)
+        with phase("decide"):
+            _decide(plan, fit, measured)
         _apply(plan, fit, echo)
     return fit
 
 
+def _remember(plan: Plan, fit: Fit, late: bool) -> Told:
+    with phase("remember and apply" if late else "remember"):
+        return {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
+
+
 def _decide(plan: Plan, fit: Fit, measured: list[Tensor]) -> None:
     for scope, rows in zip(plan.scopes, measured, strict=True):
-        with phase("decide"), kept_unless(fit, scope.tensors):
+        with kept_unless(fit, scope.tensors):
             scope.decide(rows)
 
 

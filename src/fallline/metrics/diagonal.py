@@ -8,9 +8,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, average_, inner, total
+from ..core.field import Field, inner, total
 from ..core.memory import Memory
 from ..core.part import Preconditioner
+from ..statistics.average import average_
 
 
 @final

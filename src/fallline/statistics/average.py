@@ -1,9 +1,11 @@
-"""Averages of measured numbers over steps."""
+"""Averages over steps: of measured numbers, and of fields that may overflow."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from ..core.field import Elsewhere, Field
 
 
 def smooth(x: Tensor, mean: Tensor, steps: Tensor, decay: float) -> Tensor:
@@ -15,3 +17,10 @@ def smooth(x: Tensor, mean: Tensor, steps: Tensor, decay: float) -> Tensor:
     steps.add_(told)
     weight = torch.where(told, (1 - decay) / (1 - decay**steps), 0.0) if decay else told
     return mean.lerp_(x.nan_to_num(), weight.to(x.dtype)[:, None])
+
+
+def average_(x: Field, fresh: Field, weight: float) -> Field:
+    """x <- (1 - weight) x + weight fresh, where x may be infinite: `lerp` takes a difference, and inf - inf is NaN."""
+    if weight == 1:
+        return x.copy_(fresh)  # 0 x infinity is NaN, too
+    return x.lerp_(fresh, weight) if isinstance(x, Elsewhere) else x.mul_(1 - weight).add_(fresh.mul(weight))
