@@ -20,7 +20,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow triton table speed conformance clean distclean
+.PHONY: help race test check format slow crash fuzz triton table speed conformance hosts clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,12 @@ format: $(VENV)/.test  ## rewrite the code in the project's format
 slow: $(VENV)/.test  ## the tests that take minutes
 	$(PY) -m pytest -m slow
 
+crash: $(VENV)/.test  ## kill -9 and Ctrl-C, hundreds of times, while it trains, saves and compiles
+	$(PY) -m pytest tests/test_crash.py -m "slow or not slow"
+
+fuzz: $(VENV)/.test  ## thousands of random lives of optimizers (FALLLINE_FUZZ=100 for fewer)
+	$(PY) -m pytest tests/test_fuzz.py -m slow --hypothesis-show-statistics
+
 triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter (the first time this downloads 280 MB)
 	$(PY) -c 'import triton' 2>/dev/null || $(PIP) install $(TRITON)
 	$(PY) -m pytest tests/test_triton.py
@@ -54,8 +60,11 @@ speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and w
 	$(PY) -m benchmarks.speed $(SPEED)
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick
-conformance: $(VENV)/.test  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew
+conformance: $(VENV)/.hosts  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew
 	$(PY) -m benchmarks.conformance $(CONFORMANCE)
+
+hosts: $(VENV)/.hosts  ## the tests and pages that need transformers, Accelerate, Lightning, timm, PEFT or a dashboard
+	$(PY) -m pytest -m host
 
 clean:  ## remove caches and build products
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -91,6 +100,12 @@ $(VENV)/.bench: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and the libraries that it is compared with (the first time this downloads PyTorch)"
 	@$(INSTALL) ".[bench]" || { echo "Not all of them can be installed here; going on without." >&2; $(INSTALL) ".[race]"; }
 	@touch $(VENV)/.race $@
+
+# Where a host cannot be installed, its tests are skipped and say so.
+$(VENV)/.hosts: $(VENV)/.test
+	@echo "Installing the libraries that train with Fallline in tests"
+	@$(INSTALL) ".[test,hosts]" || echo "Not all of them can be installed here; going on without." >&2
+	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Fallline and what the tests need (the first time this downloads PyTorch)"

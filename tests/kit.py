@@ -117,5 +117,5 @@ def differences(a: Any, b: Any, at: str = "") -> list[str]:
 
 
 def _bits(x: Tensor) -> tuple[Any, ...]:
-    flat = x.detach().resolve_conj().contiguous().reshape(-1)
+    flat = x.detach().resolve_conj().clone(memory_format=torch.contiguous_format).reshape(-1)
     return x.dtype, tuple(x.shape), flat.view(torch.uint8).tolist() if flat.numel() else []

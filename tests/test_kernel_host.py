@@ -114,12 +114,11 @@ def test_a_compiler_that_fails_is_told_once(
 def test_a_broken_file_in_the_cache_is_built_anew(
     compile_with: Callable[[str | None], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A full disk or a copy that was cut short leaves one."""
-    broken, whole = tmp_path / "broken", tmp_path / "whole"
-    for shelf in (whole, broken):
-        shelf.mkdir()
-        for file in whole.glob("*.so"):
-            (shelf / file.name).touch()
+    """A power cut or a copy that was cut short leaves one; opening half a library would end the process."""
+    for share in (1, 0, 0.5):
+        (shelf := tmp_path / str(share)).mkdir()
+        for file in (tmp_path / "1").glob("*.so"):
+            (shelf / file.name).write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
         compile_with(compiler.compiler())
         monkeypatch.setattr(compiler, "_shelf", lambda shelf=shelf: shelf)
         opt = OPTIMIZERS["full"](weights())

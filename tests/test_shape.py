@@ -26,6 +26,7 @@ FILE_LINES = 250
 FUNCTION_LINES = 30  # nine of ten; DESIGN section 9
 MEDIAN_LINES = 8
 ALGORITHM_LINES = 40  # a part with its docstring
+INTEGRATION_LINES = 100  # what a host needs is little, or the engine lacks something
 
 # "core/descent.py", "core/descent.py::Descent.step" or "selectors/greedy.py::Greedy": why the budget cannot be kept.
 EXCEPTIONS: dict[str, str] = {
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 HEAVY = ["matplotlib", "sklearn", "typer", "rich", "scipy", "triton", "torchvision"]
+HEAVY += ["transformers", "accelerate", "pytorch_lightning", "timm", "peft", "tensorboard", "wandb"]
 VAGUE_FILES = {"util", "utils", "helper", "helpers", "misc", "base", "common"}
 VAGUE_CLASS = re.compile(r"^Base|(Manager|Handler)$")
 
@@ -161,6 +163,11 @@ def test_functions_are_short() -> None:
 def test_files_are_short() -> None:
     long = over(file_lines(), FILE_LINES).keys() - EXCEPTIONS
     assert not long, f"over {FILE_LINES} lines: split along the ideas, or give a reason in EXCEPTIONS"
+
+
+def test_integrations_are_small() -> None:
+    lengths = {where: lines for where, lines in file_lines().items() if where.startswith("integrations/")}
+    assert lengths and not over(lengths, INTEGRATION_LINES - 1)
 
 
 def test_algorithms_fit_on_a_screen() -> None:

@@ -175,11 +175,12 @@ def test_b7_the_gradient_is_left_as_found(recipe: Recipe) -> None:
             assert p.grad is g and differences(g, old) == []
 
 
-def test_b8_maximize_is_the_negated_loss(recipe: Recipe) -> None:
-    """In parameters, memory and scores."""
+@pytest.mark.parametrize("foreach", [None, True], ids=["as-it-is", "foreach"])
+def test_b8_maximize_is_the_negated_loss(recipe: Recipe, foreach: bool | None) -> None:
+    """In parameters, memory and scores, on every route."""
     if not recipe.takes("maximize"):
         pytest.skip("it has no maximize option")
-    up, down = recipe.made(maximize=True), recipe.made()
+    up, down = recipe.made(maximize=True, foreach=foreach), recipe.made(foreach=foreach)
     gradients = stream(owned(up), 8)
     walk(up, gradients)
     walk(down, [[-g for g in now] for now in gradients])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from .accord import complete
 from .border import Team, dealt, dtensor, shard, team
@@ -35,11 +37,11 @@ def loading(opt: Descent) -> Iterator[None]:
 
     def look(_: Any, given: dict[str, Any]) -> None:
         for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
-            compare(type(opt).__name__, i, group, opt.sentence({**group, **told}), told, given["state"])
+            compare(type(opt).__name__, i, group, opt.sentence, told, given["state"])
         saved.update(given)
 
     def put_back(_: Any) -> None:
-        restore(opt.state, opt.param_groups, saved, [opt.sentence(group) for group in opt.param_groups])
+        restore(opt.state, opt.param_groups, saved, opt._rules())
 
     hooks = [
         opt.register_load_state_dict_pre_hook(look),
@@ -52,15 +54,25 @@ def loading(opt: Descent) -> Iterator[None]:
             hook.remove()
 
 
-def compare(name: str, number: int, group: Group, rule: Rule, saved: Group, states: dict[int, State]) -> None:
+def compare(
+    name: str, number: int, group: Group, sentence: Callable[[Group], Rule], saved: Group, states: dict[int, State]
+) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
-    number: of the group. rule: the one that it will have with the saved options. saved, states: the checkpoint's.
+    number: of the group. sentence: makes the rule that it will have with the saved options. saved, states: the
+    checkpoint's.
     """
     if saved.get("format", FORMAT) > FORMAT:
         raise CheckpointError(
             f"The checkpoint has format {saved['format']}; this Fallline reads {FORMAT} and older. Install a newer one."
         )
+    try:
+        rule = sentence({**group, **saved})
+    except (ValueError, TypeError, LookupError) as error:
+        raise CheckpointError(
+            f"The checkpoint's options, written by {saved.get('recipe', 'another optimizer')}, are none of {name}'s: "
+            f"{error} Construct the optimizer as it was when it was saved."
+        ) from error
     if saved.get("recipe", rule.recipe) != rule.recipe:
         raise CheckpointError(
             f"The checkpoint's state of {_title(number, group)} was written by {saved['recipe']}, but {name} is "
@@ -122,6 +134,19 @@ def _samples(rule: Rule, p: Tensor) -> Iterator[tuple[str, Sampled]]:
             yield key, place.sampled(runs)
 
 
+def forget(state: Any, groups: list[Group]) -> None:
+    """Drop the state of parameters that are in no group any more and never walked.
+
+    Accelerate saves and loads a fresh optimizer's state, and exchanges all parameters for shards afterwards: what was
+    made for the old ones would stay in memory, and torch cannot save it.
+    """
+    owned = {id(p) for group in groups for p in group["params"]}
+    orphans = [p for p in state if isinstance(p, Tensor) and id(p) not in owned]
+    for p in orphans:
+        if state[p].get("step", 1) == 0:
+            del state[p]
+
+
 def form(state: State) -> dict[str, Any]:
     """Which keys of ours a state holds, in which dtypes."""
     return {key: getattr(state[key], "dtype", None) for key in ours(state)}
@@ -139,6 +164,24 @@ def carry(rule: Rule, p: Tensor, held: State) -> State:
     same = {slot for slot in (*SLOTS, "step") if _shapes(_slot(fresh, slot)) == _shapes(_slot(held, slot))}
     kept = {key: x for key, x in held.items() if key not in ours(held) or key.partition(".")[0] in same}
     return fresh | {key: torch.as_tensor(x).to(fresh[key]) if key in fresh else x for key, x in kept.items()}
+
+
+def check_shapes(rule: Rule, p: Tensor, states: Any) -> None:
+    """Refuse weights whose shape is no longer the one that their state was made for; a kernel would write beside it."""
+    if type(p) not in (Parameter, Tensor) or p not in states:
+        return  # a subclass answers for its own shapes, and no kernel takes it
+    wanted = _wanted(rule, tuple(p.shape), p.dtype)
+    for key, x in states[p].items():
+        if key in wanted and tuple(getattr(x, "shape", ())) != wanted[key]:
+            raise RuntimeError(
+                f"A parameter has shape {tuple(p.shape)}, but its state {key!r} has {tuple(x.shape)} instead of "
+                f"{wanted[key]}: the weights or their state were replaced. Delete opt.state[p] to let it start afresh."
+            )
+
+
+@lru_cache(maxsize=1024)
+def _wanted(rule: Rule, shape: tuple[int, ...], dtype: torch.dtype) -> dict[str, tuple[int, ...]]:
+    return _shapes(rule.state(torch.empty(shape, dtype=dtype, device="meta")))
 
 
 def _slot(state: State, slot: str) -> State:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .accord import compare
-from .checkpoint import FORMAT, assemble, carry, form, forms, loading
+from .accord import compare as compare_processes
+from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, forms, loading
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
+from .kernel import routes
 from .line import line
 from .owner import check_owner
 from .phase import phase
@@ -54,6 +55,7 @@ class Descent(torch.optim.Optimizer):
     _plan: Plan | None
     _echo: Echo
     _composed: Composed
+    _routes: dict[int, str]
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Descent(torch.optim.Optimizer):
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
         self._guard, self._echo, self._plan, self._composed = Guard(on_nonfinite), Echo(), None, Composed()
+        self._routes = {}
         check_lr(lr)
         check_route(foreach, fused)
         routes = {"foreach": foreach, "fused": fused}
@@ -104,7 +107,7 @@ class Descent(torch.optim.Optimizer):
             plan = self._current_plan()
         try:
             take(plan, self.param_groups, self._guard, self._echo)
-            compare(plan.scopes, plan.chunks)
+            compare_processes(plan.scopes, plan.chunks)
         finally:
             plan.release()
         return loss
@@ -132,11 +135,13 @@ class Descent(torch.optim.Optimizer):
 
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
+        forget(self.state, self.param_groups)
         for rule, group in zip(rules, self.param_groups, strict=True):
             wanted = forms(rule, group["params"])
             for p in group["params"]:
                 if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
+                check_shapes(rule, p, self.state)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
@@ -149,7 +154,7 @@ class Descent(torch.optim.Optimizer):
             forms(rule, group["params"])
             group.update(format=FORMAT, recipe=rule.recipe)
             show_first(group, rule)
-        except Exception:
+        except BaseException:
             self.param_groups.pop()
             raise
         self._plan = None
@@ -182,10 +187,11 @@ class Descent(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.defaults.pop("differentiable", None)  # torch adds it, and later groups would have what earlier ones lack
         for group in self.param_groups:
-            for name in self.defaults.keys() - {"differentiable"}:  # torch adds this one, which we do not have
+            for name in self.defaults:
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
-        self._echo, self._plan, self._composed = Echo(), None, Composed()
+        self._echo, self._plan, self._composed, self._routes = Echo(), None, Composed(), {}
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
@@ -194,19 +200,21 @@ class Descent(torch.optim.Optimizer):
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
 
         optimizer, rule (the sentence), step, skipped (non-finite steps), state_bytes, state_bytes_by_part (by slot;
-        step: the clocks), and for each of `groups`: lr, momentum, effective_lr; of one that chooses also candidates,
-        scope, weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up
-        (the best of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten
-        samples or where the margin is below 1 %; "some"), lead (steps in a row of a challenger), switches, chosen (how
-        often each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
+        step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (it walked in torch's kernel,
+        "fused", a printed one, "native" or "triton", or as "readable"); of one that chooses also candidates, scope,
+        weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up (the best
+        of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples
+        or where the margin is below 1 %; "some"), lead (steps in a row of a challenger), switches, chosen (how often
+        each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._guard.catch_up(self.param_groups, self._echo)
         rules = self._rules()
         self._allocate(rules)
         chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
         refresh(chunks, self._echo)
+        self._routes = routes(self.param_groups, self._plan.chunks) if self._plan else self._routes
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
-        return report(self, rules, chunks)
+        return report(self, rules, chunks, self._routes)
 
     def line(self) -> str:
         """One line for a progress bar, `bar.set_postfix_str(opt.line())`; waits for no device that lr does not lie on.

@@ -8,10 +8,12 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
+
+from .place import Runs as Runs  # parts name fields and their coordinates in one breath
 
 
 class Bundle(tuple):  # type: ignore[type-arg]
@@ -110,28 +112,6 @@ class Bundle(tuple):  # type: ignore[type-arg]
         return [w.to(x.dtype) for w, x in zip(weight, self, strict=True)] if isinstance(weight, Bundle) else weight
 
 
-class Runs(NamedTuple):
-    """Some coordinates of a field: `rows` runs of `run` coordinates, `stride` apart, the first one at `start`."""
-
-    start: int
-    run: int
-    stride: int
-    rows: int
-
-
-class Place:
-    """Where in a larger tensor the numbers of a field lie: what a part of it may say about the whole."""
-
-    @property
-    def count(self) -> float:
-        """Coordinates that it stands for."""
-        raise NotImplementedError
-
-    def mine(self, x: Tensor) -> Tensor:
-        """x as it enters sums."""
-        return x
-
-
 class Shards(Bundle):
     """A bundle of tensors of which other processes hold the rest, each with its place in the whole.
 
@@ -212,6 +192,11 @@ def each(f: Callable[..., Tensor], *xs: Field) -> Field:
 def lerp_(x: Field, end: Field, weight: Field | float) -> Field:
     """x <- x + weight (end - x) in place, weight a number, a 0-d tensor of any dtype, or one for each tensor."""
     return x.lerp_(end, weight.to(x.dtype) if isinstance(weight, Tensor) and isinstance(x, Tensor) else weight)
+
+
+def average_(x: Field, fresh: Field, weight: float) -> Field:
+    """x <- (1 - weight) x + weight fresh, where x may be infinite: `lerp` takes a difference, and inf - inf is NaN."""
+    return x.lerp_(fresh, weight) if isinstance(x, Elsewhere) else x.mul_(1 - weight).add_(fresh.mul(weight))
 
 
 def lerp(x: Field, end: Field, weight: Field | float) -> Field:

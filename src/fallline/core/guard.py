@@ -68,7 +68,7 @@ class Guard:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
                     )
-                if why := misfit(rule, p):
+                if why := misfit(rule, p) or _misshapen(p):
                     raise RuntimeError(f"{name} cannot move {_name(p, groups)}: {why}")
 
     @property
@@ -146,6 +146,21 @@ class Guard:
                 f"{what}; the step was skipped. Later ones are only counted (opt.report()['skipped']).",
                 stacklevel=_depth(),
             )
+
+
+def _misshapen(p: Tensor) -> str | None:
+    """Why a gradient, or the weights themselves, are not what a step can work with."""
+    if p.grad is not None and p.grad.shape != p.shape:
+        return (
+            f"its gradient has shape {tuple(p.grad.shape)}, but the weights have {tuple(p.shape)}: their data was "
+            "replaced after backward. Call zero_grad and backward again."
+        )
+    if any(step == 0 and n > 1 for step, n in zip(p.stride(), p.shape, strict=True)):
+        return (
+            "its elements share memory (it is expanded) and cannot move on their own. Make the parameter of a "
+            "tensor.clone()."
+        )
+    return None
 
 
 def _depth() -> int:

@@ -128,16 +128,17 @@ def _write(group: Group, said: list[float]) -> None:
     momentum, effective_lr = said
     if not math.isfinite(effective_lr):
         return  # the device took no step yet
-    group["chosen"], group["effective_lr"] = momentum, effective_lr
+    told: Group = {"chosen": momentum, "effective_lr": effective_lr}
     word = word_of_momentum(group)
     if word:
-        group[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+        told[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+    group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 
-def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
+def report(opt: Descent, rules: list[Rule], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
     """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often.
 
-    chunks hold every trainable parameter, with a gradient or without.
+    chunks hold every trainable parameter, with a gradient or without. walked: how each group did in the last step.
     """
     states = [opt.state[p] for group in opt.param_groups for p in group["params"] if opt.state.get(p)]
     remembered = nbytes(states)
@@ -149,8 +150,8 @@ def report(opt: Descent, rules: list[Rule], chunks: list[Chunk]) -> dict[str, An
         "state_bytes": sum(remembered.values()),
         "state_bytes_by_part": remembered,
         "groups": [
-            _group(opt, group, rule, [c for c in chunks if c.group is group])
-            for group, rule in zip(opt.param_groups, rules, strict=True)
+            _group(opt, group, rule, [c for c in chunks if c.group is group]) | {"route": walked.get(i)}
+            for i, (group, rule) in enumerate(zip(opt.param_groups, rules, strict=True))
         ],
     }
 

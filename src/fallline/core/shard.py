@@ -10,7 +10,8 @@ from operator import mul
 import torch
 from torch import Tensor
 
-from .field import Field, Place, Runs, Shards, as_field, each
+from .field import Field, Shards, as_field, each
+from .place import Place, Runs
 
 
 @dataclass(frozen=True, eq=False)

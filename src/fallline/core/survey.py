@@ -25,7 +25,7 @@ class Survey(NamedTuple):
     params: list[Tensor]
     gradients: list[Tensor]  # of sharded parameters what lies here
     addresses: list[int]  # of the gradients; these may move
-    places: list[Any]  # the groups' flags, what gradients are and how they lie, and where the parameters lie
+    places: list[Any]  # the groups' flags, what gradients are, all sizes, how and where everything lies
 
 
 def survey(groups: Groups) -> Survey:
@@ -41,7 +41,8 @@ def survey(groups: Groups) -> Survey:
     if {*map(type, params)} - USUAL:
         here, gradients = list(map(near, params)), list(map(near_gradient, params))
     flags = [(group["foreach"], group["fused"], group["maximize"], len(group["params"])) for group in groups]
-    kinds = [*map(type, gradients), *map(DTYPE, gradients)]
+    sizes = map(Tensor.numel, (*params, *gradients))  # kernels trust those of the plan
+    kinds = [*map(type, gradients), *map(DTYPE, gradients), *sizes]
     try:
         lie = [*map(CONTIGUOUS, gradients), *map(CONTIGUOUS, here)]
         addresses = list(map(ADDRESS, gradients))

@@ -33,12 +33,11 @@ def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None) -> Fit:
         fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
     if fit is not False:
         late = plan.late or not plan.measures
-        told = _remember(plan, fit, late)
+        with phase("remember and apply" if late else "remember"):
+            told = {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
         if late:
             _show(plan, echo)
-        if plan.scopes:
-            with phase("decide"):
-                _decide(plan, fit, pooled(plan.scopes, told)[0])
+        _decide(plan, fit, pooled(plan.scopes, told)[0])
         if not late:
             _apply(plan, fit, echo)
     return fit
@@ -51,9 +50,9 @@ def _together(plan: Plan, guard: Guard, echo: Echo, look: Look) -> Fit:
     """
     unknown = torch.zeros((), dtype=torch.bool, device=look.bad.device)
     with kept_unless(unknown, lambda: [x for chunk in plan.chunks for x in chunk.scouted()]):
-        told = _remember(plan, True, False)
-        with phase("decide"):
-            measured, flags = pooled(plan.scopes, told, look.flags)
+        with phase("remember"):
+            told: Told = {id(chunk): chunk.route.visit(True, False) for chunk in plan.chunks}
+        measured, flags = pooled(plan.scopes, told, look.flags)
         unknown.copy_(look.fit(flags))
     fit = guard.judge(look, flags, echo)
     if fit is not False:
@@ -70,7 +69,7 @@ def _remember(plan: Plan, fit: Fit, late: bool) -> Told:
 
 def _decide(plan: Plan, fit: Fit, measured: list[Tensor]) -> None:
     for scope, rows in zip(plan.scopes, measured, strict=True):
-        with kept_unless(fit, scope.tensors):
+        with phase("decide"), kept_unless(fit, scope.tensors):
             scope.decide(rows)
 
 

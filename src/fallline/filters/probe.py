@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..core.error import SlotError
-from ..core.field import Field, Runs, count, each, lerp, lerp_
+from ..core.field import Field, count, each, lerp, lerp_
 from ..core.memory import Memory
 from ..core.part import Aim, Selector
+from ..core.place import Runs
 from ..statistics.response import moving
 from ..statistics.sample import runs, sample
 from .candidate import Candidates

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, inner, total
+from ..core.field import Field, average_, inner, total
 from ..core.memory import Memory
 from ..core.part import Preconditioner
 
@@ -43,7 +43,7 @@ class SecondMoment(Preconditioner):
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- beta v + (1 - beta) g^2."""
-        mem.v.lerp_(g.square(), 1 - self.beta)
+        average_(mem.v, g.square(), 1 - self.beta)  # a square may overflow
 
     def _cost(self, mem: Memory, t: Tensor) -> Field:
         return mem.v.div(1 - self.beta**t).sqrt().add(self.eps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.field import Bundle, Elsewhere, Field, Runs, Shards, each
+from ..core.field import Bundle, Elsewhere, Field, Shards, each
+from ..core.place import Runs
 
 FEW = 32  # coordinates of a small tensor, or all of them
 SHARE, MANY, REST = 124, 4096, 1024  # one in 124 of a large one up to 4096, and one in 1024 of what is beyond

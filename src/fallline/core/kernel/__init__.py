@@ -9,6 +9,8 @@ Without any of them the readable rule walks: let `route` return None always, and
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import Parameter
@@ -72,6 +74,18 @@ def backends(chunk: Chunk) -> list[Backend]:
     """
     printers: list[Backend] = [Native(), Triton(), Eager()]
     return [*printers[:1], Fused(chunk), *printers[1:]] if chunk.rule.choosers else [Fused(chunk), *printers]
+
+
+def routes(groups: list[dict[str, Any]], chunks: list[Chunk]) -> dict[int, str]:
+    """How each group walks, by its number; more than one word where its parameters differ."""
+    walked = {i: [c for c in chunks if c.group is group] for i, group in enumerate(groups)}
+    return {i: ", ".join(dict.fromkeys(map(_word, members))) for i, members in walked.items() if members}
+
+
+def _word(chunk: Chunk) -> str:
+    """Through torch's kernel ("fused"), a printed one (its backend's name), or as "readable"."""
+    made = chunk.route
+    return type(made.passes[made.tail].run).__module__.rpartition(".")[2] if isinstance(made, Printed) else "readable"
 
 
 def _work(chunk: Chunk) -> Work:

@@ -64,20 +64,26 @@ def _machine() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
-def _build(source: str, where: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=where.parent) as room:
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _find(mark: str) -> Path | None:
+    """A library that was built before, `mark-digest.so`, if it is what its name says.
+
+    One that a copy or a power cut has cut short may open all the same, and then ends the process.
+    """
+    found = sorted(_shelf().glob(f"{mark}-*.so"))
+    return next((file for file in found if file.stem.endswith(_digest(file))), None)
+
+
+def _build(source: str, mark: str) -> Path:
+    with tempfile.TemporaryDirectory(dir=_shelf()) as room:
         page, product = Path(room, "kernel.c"), Path(room, "kernel.so")
         page.write_text(source, encoding="utf-8")
         subprocess.run([str(compiler()), *FLAGS, "-o", str(product), str(page), "-lm"], check=True, capture_output=True)
-        product.replace(where)  # whole or not at all: other processes may build the same
-
-
-def _open(source: str, where: Path) -> Any:
-    try:
-        return ctypes.CDLL(str(where))
-    except OSError:  # cut short by a full disk, or by a copy
-        _build(source, where)
-        return ctypes.CDLL(str(where))
+        # whole or not at all: others may build the same, and this process may be killed at any moment
+        return product.replace(_shelf() / f"{mark}-{_digest(product)}.so")
 
 
 TOLD: set[str] = set()
@@ -99,11 +105,8 @@ def library(source: str) -> Any:
     if compiler() is None:
         return None
     mark = hashlib.sha256("\n".join([source, str(compiler()), *FLAGS, _machine()]).encode()).hexdigest()[:32]
-    where = _shelf() / f"{mark}.so"
     try:
-        if not where.exists():
-            _build(source, where)
-        return _open(source, where)
+        return ctypes.CDLL(str(_find(mark) or _build(source, mark)))
     except (OSError, subprocess.CalledProcessError) as error:
         told = getattr(error, "stderr", None) or b""
         _complain(str(compiler()), f"{error} {told.decode(errors='replace')[:500]}")

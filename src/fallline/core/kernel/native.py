@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, lru_cache
 from typing import Any
 
@@ -93,7 +93,10 @@ def spread(items: Items, work: Callable[[int, int], None]) -> None:
         return work(0, len(items.given))
     (here, *others) = items.shares(threads)
     pending = [_pool(threads - 1, os.getpid()).submit(work, *share) for share in others]
-    work(*here)
+    try:
+        work(*here)
+    finally:
+        wait(pending)  # also after Ctrl-C: they write to memory that is ours only until then
     for each in pending:
         each.result()
 

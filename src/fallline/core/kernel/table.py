@@ -10,7 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..field import Bundle, Runs
+from ..field import Bundle
+from ..place import Runs
 from .symbol import Number
 
 FORMS = ("plain", "inverse", "complement")  # of a number, in the order in which they lie side by side

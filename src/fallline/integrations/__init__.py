@@ -1,0 +1,11 @@
+"""What hosts need of Fallline, one small file for each; importing this package imports none of them.
+
+    record         what a report says, as rows for dashboards, and the protocol that their writers keep to
+    tensorboard    a writer for TensorBoard
+    wandb          a writer for Weights & Biases
+    transformers   a factory for the Trainer, and a callback that logs the report
+    lightning      a callback that logs the report
+    timm           names for create_optimizer_v2
+
+Accelerate needs nothing: `accelerator.prepare(optimizer)` as with any other.
+"""

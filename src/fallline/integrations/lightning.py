@@ -1,0 +1,64 @@
+"""For Lightning: a callback that logs what the optimizer chose and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from .record import Writer, descent, record
+
+
+class ReportCallback(Callback):
+    """Sends the optimizer's report to all loggers of the Trainer: `Trainer(callbacks=[ReportCallback()])`.
+
+    every: how many steps lie between two reports; None for the Trainer's log_every_n_steps. writer: takes the words
+    too, which loggers do not. Beside it, LearningRateMonitor(log_momentum=True) shows the chosen momentum.
+    TypeError at the start if an optimizer is not one of ours, ValueError if a writer would hear of several.
+    """
+
+    def __init__(self, every: int | None = None, writer: Writer | None = None, prefix: str = "fallline") -> None:
+        if every is not None and every < 1:
+            raise ValueError(f"Invalid every: {every!r}; give a number of steps, or None for the Trainer's.")
+        self.every, self.writer, self.prefix = every, writer, prefix
+        self._told = 0  # the step of the last row
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse what cannot be told now, not after the first hundred steps."""
+        for optimizer in trainer.optimizers:
+            descent(optimizer)
+        if self.writer is not None and len(trainer.optimizers) > 1:
+            raise ValueError(
+                f"The writer takes the rows of one optimizer, but this Trainer has {len(trainer.optimizers)}, with "
+                "the same names. Leave it out (loggers get them apart), or call record for each with its own prefix."
+            )
+        self._told = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A row after every so many steps, not batches: while gradients accumulate nothing is new."""
+        step = trainer.global_step
+        every = self.every or trainer.log_every_n_steps
+        if not every or step % every or step == self._told:
+            return
+        self._told = step
+        others = [self.writer] if self.writer is not None and trainer.is_global_zero else []
+        for i, optimizer in enumerate(trainer.optimizers):
+            prefix = self.prefix if len(trainer.optimizers) == 1 else f"{self.prefix}/optimizer{i}"
+            record(optimizer, _Loggers(trainer, prefix), *others, step=step)
+
+
+class _Loggers:
+    """A writer to all loggers of a Trainer; they take numbers alone."""
+
+    def __init__(self, trainer: Trainer, prefix: str) -> None:
+        self.trainer, self.prefix = trainer, prefix
+
+    def numbers(self, row: Mapping[str, float], step: int) -> None:
+        for logger in self.trainer.loggers:
+            logger.log_metrics({f"{self.prefix}/{name}": value for name, value in row.items()}, step=step)
+
+    def words(self, row: Mapping[str, str], step: int) -> None:
+        """Not for them."""
