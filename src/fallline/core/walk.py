@@ -28,9 +28,8 @@ def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo) -> 
 
 def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None) -> Fit:
     """First whether the step is fit, then all the rest."""
-    with phase("check"):
-        flags = add_up(look.flags, plan.others) if look and plan.others else None
-        fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
+    flags = add_up(look.flags, plan.others) if look and plan.others else None
+    fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
     if fit is not False:
         late = plan.late or not plan.measures
         with phase("remember and apply" if late else "remember"):
@@ -56,15 +55,9 @@ def _together(plan: Plan, guard: Guard, echo: Echo, look: Look) -> Fit:
         unknown.copy_(look.fit(flags))
     fit = guard.judge(look, flags, echo)
     if fit is not False:
-        with phase("decide"):
-            _decide(plan, fit, measured)
+        _decide(plan, fit, measured)
         _apply(plan, fit, echo)
     return fit
-
-
-def _remember(plan: Plan, fit: Fit, late: bool) -> Told:
-    with phase("remember and apply" if late else "remember"):
-        return {id(chunk): chunk.route.visit(fit, late or not chunk.measures) for chunk in plan.chunks}
 
 
 def _decide(plan: Plan, fit: Fit, measured: list[Tensor]) -> None:
