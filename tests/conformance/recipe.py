@@ -94,6 +94,8 @@ ALL_OF_TORCH = {
 }
 MUON = "it moves matrices alone, and the Trainer hands over the norms too"
 ONE_OF_TORCH = {
+    ("e1_written_by_four", "torch Muon"): "it cannot add its update to a shard of a matrix with few rows (torch 2.13)",
+    ("e2", "torch AdamW"): "the step that makes state counts: `step` is 1 afterwards",
     ("f2_fsdp2", "torch Muon"): "in torch 2.13 it cannot add its update to a shard of a matrix of one row",
     **{(test, "torch Muon"): MUON for test in ("f1_class_path", "f1_killed", "f1_group_that_decays")},
     (
