@@ -94,13 +94,10 @@ ALL_OF_TORCH = {
 }
 MUON = "it moves matrices alone, and the Trainer hands over the norms too"
 ONE_OF_TORCH = {
+    ("e1_written_by_four", "torch Muon"): "it cannot add its update to a shard of a matrix with few rows (torch 2.13)",
+    ("e2", "torch AdamW"): "the step that makes state counts: `step` is 1 afterwards",
     ("f2_fsdp2", "torch Muon"): "in torch 2.13 it cannot add its update to a shard of a matrix of one row",
     **{(test, "torch Muon"): MUON for test in ("f1_class_path", "f1_killed", "f1_group_that_decays")},
-    ("e2", "torch AdamW"): "the step that makes state counts: `step` is 1 afterwards",
-    (
-        "e1_written_by_four_read_by_two_and_by_one",
-        "torch Muon",
-    ): "its update of a matrix with fewer rows than processes is replicated, and cannot be added to a shard",
     (
         "g3_half_weights_without_a_scaler",
         "torch AdamW",
