@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("default")]  # what h
 @pytest.fixture(scope="module")
 def two() -> Iterator[Cluster]:
     """Two processes."""
+    need("accelerate")
     found = Cluster(2)
     yield found
     found.stop()
