@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.optim.swa_utils import SWALR
 
 from fallline import SGD, Adam, AdamW, Descent, Lion, OwnershipError
 from fallline.core.guard import Guard
@@ -34,6 +33,7 @@ from kit import (
     walk,
     weights,
 )
+from schedule import CYCLING, SCHEDULERS
 
 HALF = [torch.bfloat16, torch.float16]
 FULL = [torch.float32, torch.float64]
@@ -589,33 +589,6 @@ def test_a_lazily_conjugated_gradient(name: str) -> None:
 
 
 # --- hosts: schedulers and scalers --------------------------------------------------------------------------------
-
-SCHEDULERS: dict[str, Callable[[Any], Any]] = {
-    "LambdaLR": lambda opt: lr_scheduler.LambdaLR(opt, lambda n: 0.9**n),
-    "MultiplicativeLR": lambda opt: lr_scheduler.MultiplicativeLR(opt, lambda n: 0.9),
-    "StepLR": lambda opt: lr_scheduler.StepLR(opt, 2),
-    "MultiStepLR": lambda opt: lr_scheduler.MultiStepLR(opt, [2, 4]),
-    "ConstantLR": lambda opt: lr_scheduler.ConstantLR(opt, total_iters=3),
-    "LinearLR": lambda opt: lr_scheduler.LinearLR(opt),
-    "ExponentialLR": lambda opt: lr_scheduler.ExponentialLR(opt, 0.8),
-    "CosineAnnealingLR": lambda opt: lr_scheduler.CosineAnnealingLR(opt, 5),
-    "CosineAnnealingWarmRestarts": lambda opt: lr_scheduler.CosineAnnealingWarmRestarts(opt, 3),
-    "PolynomialLR": lambda opt: lr_scheduler.PolynomialLR(opt, 5),
-    "SequentialLR": lambda opt: lr_scheduler.SequentialLR(
-        opt, [lr_scheduler.ConstantLR(opt), lr_scheduler.ExponentialLR(opt, 0.8)], [2]
-    ),
-    "ChainedScheduler": lambda opt: lr_scheduler.ChainedScheduler(
-        [lr_scheduler.ConstantLR(opt), lr_scheduler.ExponentialLR(opt, 0.8)]
-    ),
-    "ReduceLROnPlateau": lambda opt: lr_scheduler.ReduceLROnPlateau(opt, patience=1),
-    "SWALR": lambda opt: SWALR(opt, 0.01, anneal_epochs=3),
-    "OneCycleLR": lambda opt: lr_scheduler.OneCycleLR(opt, 0.02, total_steps=8, cycle_momentum=False),
-    "CyclicLR": lambda opt: lr_scheduler.CyclicLR(opt, 0.001, 0.01, step_size_up=2, cycle_momentum=False),
-}
-CYCLING: dict[str, Callable[[Any], Any]] = {
-    "OneCycleLR": lambda opt: lr_scheduler.OneCycleLR(opt, 0.02, total_steps=8),
-    "CyclicLR": lambda opt: lr_scheduler.CyclicLR(opt, 0.001, 0.01, step_size_up=2),
-}
 
 
 def scheduled(opt: torch.optim.Optimizer, scheduler: Any, steps: int = 7) -> list[tuple[float, float]]:
