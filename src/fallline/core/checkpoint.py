@@ -84,10 +84,7 @@ def compare(name: str, number: int, group: Group, sentence: Sentence, saved: Gro
                 f"The checkpoint holds only a part of what was remembered of parameter {i} (DTensors), but here it is "
                 "whole. Go through torch.distributed.checkpoint, which deals out anew, or ask for full_state_dict=True."
             )
-        given, wanted = (
-            _shapes(states.get(i, {})),
-            _shapes(rule.state(torch.empty(p.shape, dtype=p.dtype, device="meta"))),
-        )
+        given, wanted = _shapes(states.get(i, {})), _wanted(rule, tuple(p.shape), p.dtype)
         if given and {key: given[key] for key in ours(given)} != wanted:
             raise CheckpointError(
                 f"The checkpoint's state of parameter {i} holds {given}, but {name} with {rule} keeps {wanted}. "

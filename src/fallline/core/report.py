@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .block import decided
 from .chunk import Chunk
 from .echo import Echo, capturing
 from .field import tensors_of
@@ -162,7 +163,7 @@ def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[
     if isinstance(part, Chooser) and chunks:
         choice: Any = part
         told |= {"candidates": list(choice.momenta), "scope": part.scope}
-        names = [n for n in part.decisions(torch.device("meta"))]
+        names = list(decided(part))
         first = opt.state[chunks[0].owners[0]]
         if part.scope == "global":
             told |= _explain(choice, {n: first[f"filter.{n}"] for n in names})

@@ -2,7 +2,8 @@
 
 A program is written out as a formula, # for its numbers; where FORMULAS has it, torch's kernel is called, with
 arguments that make its numbers these. A momentum that moves enters so: Adam's kernel divides m by 1 - beta^n where the
-program multiplies with c, so the kernel's learning rate is lr c (1 - beta^n).
+program multiplies with c, so the kernel's learning rate is lr c (1 - beta^n). This serves where nothing compiles the
+rule.
 """
 
 from __future__ import annotations
