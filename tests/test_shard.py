@@ -14,9 +14,9 @@ from torch.distributed.tensor._utils import _compute_local_shape_and_global_offs
 from torch.distributed.tensor.placement_types import Shard as Cut
 
 from fallline import SGD, Greedy, Probe, SecondMoment, Stochastic
+from fallline.core.chooser import Aim
 from fallline.core.field import Bundle, as_field, count, inner, shards, total
 from fallline.core.memory import Memory
-from fallline.core.part import Aim
 from fallline.core.place import Runs
 from fallline.core.shard import Shard, coordinates, cut, held
 from fallline.statistics.sample import runs, sample

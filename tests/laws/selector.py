@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from fallline.core.chooser import Selector
 from fallline.core.memory import Memory
-from fallline.core.part import Selector
 from fallline.statistics.alignment import pay
 
 

@@ -30,11 +30,7 @@ class Decoupled(Combine):
     def __post_init__(self) -> None:
         _check(self.decay)
 
-    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """g."""
-        return g
-
-    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """p <- (1 - size decay) p + move."""
         if self.decay:
             p.mul_(1 - size * self.decay)
@@ -62,7 +58,7 @@ class Coupled(Combine):
         """g + decay p."""
         return g + p.mul(self.decay) if self.decay else g
 
-    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """p <- p + move."""
         p.add_(move)
 

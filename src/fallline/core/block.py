@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from .border import near, shard, team
+from .chooser import Chooser
 from .chunk import Chunk
 from .field import Field, as_field, shards
 from .kernel import plain
 from .memory import Memory, State, real
-from .part import Chooser
 from .rule import Layout, Rule, ours
 from .shard import Shard
 

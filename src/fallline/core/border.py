@@ -57,8 +57,8 @@ def misfit(rule: Any, p: Any) -> str | None:
         return f"it is {how}, but its gradient is a plain tensor. Make it a DTensor with the same placements."
     if any(place.is_partial() for place in p.placements):
         return f"it is {how}, which holds summands instead of weights. Redistribute it to Shard or Replicate."
-    if team(p) and not rule.metric.elementwise:
-        return f"it is {how}, but {rule.metric} needs whole tensors. Keep it replicated (DDP)."
+    if team(p) and not rule.elementwise:
+        return f"it is {how}, but {rule} needs whole tensors. Keep it replicated (DDP)."
     return None
 
 

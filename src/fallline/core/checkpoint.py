@@ -16,13 +16,14 @@ from .border import Team, dealt, dtensor, shard, team
 from .error import CheckpointError
 from .memory import State
 from .rule import SLOTS, Rule, ours
+from .section import Section, owned, recipe
 from .shard import Sampled
 
 if TYPE_CHECKING:
     from .descent import Descent
 
 Group = dict[str, Any]
-Sentence = Callable[[Group], Rule]
+Sections = Callable[[Group], list[Section]]
 
 
 FORMAT = 1  # of checkpoints
@@ -38,11 +39,11 @@ def loading(opt: Descent) -> Iterator[None]:
 
     def look(_: Any, given: dict[str, Any]) -> None:
         for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
-            compare(type(opt).__name__, i, group, opt.sentence, told, given["state"])
+            compare(type(opt).__name__, i, group, opt.sections, told, given["state"])
         saved.update(given)
 
     def put_back(_: Any) -> None:
-        restore(opt.state, opt.param_groups, saved, opt._rules())
+        restore(opt.state, saved, opt._sections())
 
     hooks = [
         opt.register_load_state_dict_pre_hook(look),
@@ -55,10 +56,10 @@ def loading(opt: Descent) -> Iterator[None]:
             hook.remove()
 
 
-def compare(name: str, number: int, group: Group, sentence: Sentence, saved: Group, states: dict[int, State]) -> None:
+def compare(name: str, number: int, group: Group, sections: Sections, saved: Group, states: dict[int, State]) -> None:
     """Refuse the state of a group that another rule or a newer Fallline wrote, before anything is loaded.
 
-    number: of the group. sentence: makes the rule that it will have with the saved options. saved, states: the
+    number: of the group. sections: makes those that it will have with the saved options. saved, states: the
     checkpoint's.
     """
     if saved.get("format", FORMAT) > FORMAT:
@@ -66,19 +67,19 @@ def compare(name: str, number: int, group: Group, sentence: Sentence, saved: Gro
             f"The checkpoint has format {saved['format']}; this Fallline reads {FORMAT} and older. Install a newer one."
         )
     try:
-        rule = sentence({**group, **saved})
+        made = sections({**group, **saved, "params": group["params"]})
     except (ValueError, TypeError, LookupError) as error:
         raise CheckpointError(
             f"The checkpoint's options, written by {saved.get('recipe', 'another optimizer')}, are none of {name}'s: "
             f"{error} Construct the optimizer as it was when it was saved."
         ) from error
-    if saved.get("recipe", rule.recipe) != rule.recipe:
+    if saved.get("recipe", recipe(made)) != recipe(made):
         raise CheckpointError(
             f"The checkpoint's state of {_title(number, group)} was written by {saved['recipe']}, but {name} is "
-            f"{rule.recipe} there. "
+            f"{recipe(made)} there. "
             "Construct the optimizer as it was when it was saved."
         )
-    for p, i in zip(group["params"], saved["params"], strict=False):  # torch compares their numbers
+    for (p, rule), i in zip(owned(made), saved["params"], strict=False):  # torch compares their numbers
         if not dtensor(p) and any(map(dtensor, states.get(i, {}).values())):
             raise CheckpointError(
                 f"The checkpoint holds only a part of what was remembered of parameter {i} (DTensors), but here it is "
@@ -99,11 +100,10 @@ def _title(number: int, group: Group) -> str:
     return f"group {number} ({', '.join(names[:5] + more) or str(len(group['params'])) + ' parameters'})"
 
 
-def restore(state: Any, groups: list[Group], saved: dict[str, Any], rules: list[Rule]) -> None:
+def restore(state: Any, saved: dict[str, Any], sections: list[Section]) -> None:
     """Put back saved state exactly: torch casts all but `step` to the parameter's dtype, and aliases the source."""
-    params = [(p, rule) for group, rule in zip(groups, rules, strict=True) for p in group["params"]]
     indices = [i for group in saved["param_groups"] for i in group["params"]]
-    for (p, rule), i in zip(params, indices, strict=True):
+    for (p, rule), i in zip(owned(sections), indices, strict=True):
         fields = rule.layout(p.dtype.to_real()).fields if dtensor(p) else {}
         for key, value in saved["state"].get(i, {}).items():
             x = value.detach().clone().to(p.device) if isinstance(value, Tensor) else value
@@ -111,13 +111,12 @@ def restore(state: Any, groups: list[Group], saved: dict[str, Any], rules: list[
             state[p][key] = dealt(p, x) if whole else x
 
 
-def assemble(groups: list[Group], rules: list[Rule], state: Any) -> None:
+def assemble(sections: list[Section], state: Any) -> None:
     """Make samples whole that are spread over processes: all that hold parts of a tensor must ask together."""
     found: dict[Team, list[tuple[Tensor, Sampled]]] = {}
-    for group, rule in zip(groups, rules, strict=True):
-        for p in group["params"]:
-            if (others := team(p)) and state.get(p):
-                found.setdefault(others, []).extend((state[p][key], place) for key, place in _samples(rule, p))
+    for p, rule in owned(sections):
+        if (others := team(p)) and state.get(p):
+            found.setdefault(others, []).extend((state[p][key], place) for key, place in _samples(rule, p))
     complete(found)
 
 
@@ -151,7 +150,7 @@ def form(state: State) -> dict[str, Any]:
 def forms(rule: Rule, params: Iterable[Tensor]) -> dict[torch.dtype, dict[str, Any]]:
     """The form that a rule's states have, by the weights' dtype; raises for weights that the rule cannot move."""
     dtypes = dict.fromkeys(p.dtype for p in params if p.requires_grad)
-    return {dtype: form(rule.state(torch.empty(1, dtype=dtype, device="meta"))) for dtype in dtypes}
+    return {dtype: form(rule.state(rule.example(dtype, device="meta"))) for dtype in dtypes}
 
 
 def carry(rule: Rule, p: Tensor, held: State) -> State:

@@ -18,9 +18,10 @@ from .kernel import routes
 from .line import line
 from .owner import check_owner
 from .phase import phase
-from .plan import WHOLE, Plan, make_plan, trainable
-from .report import refresh, report, sentence, show_first
+from .plan import WHOLE, Plan, make_plan
+from .report import refresh, report, show_first
 from .rule import Rule
+from .section import Section, check_view, recipe, sentence
 from .survey import survey
 from .walk import take
 
@@ -83,7 +84,7 @@ class Descent(torch.optim.Optimizer):
         routes = {"foreach": foreach, "fused": fused}
         common = {"lr": lr, "maximize": maximize, **routes, "skipped": 0, "skipped_in_a_row": 0}
         super().__init__(params, {**common, **(defaults or {})})
-        check_write(self.param_groups, self._rules())
+        check_write(self._sections())
 
     def sentence(self, group: Group) -> Rule:
         """The rule of a group, from the group's numbers."""
@@ -114,31 +115,35 @@ class Descent(torch.optim.Optimizer):
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
-        rules, late = self._rules(), self.delay == 1
+        sections, late = self._sections(), self.delay == 1
         found, plan = survey(self.param_groups), self._plan
-        if plan is None or plan.rules != rules or plan.late != late or not plan.ground.holds(found, self.state):
-            self._guard.refuse(self.param_groups, rules, type(self).__name__)
-            self._allocate(rules)
-            self._plan = plan = make_plan(self.param_groups, rules, self.state, self.chunk_bytes, late)
+        if plan is None or plan.sections != sections or plan.late != late or not plan.ground.holds(found, self.state):
+            self._guard.refuse(sections, self.param_groups, type(self).__name__)
+            self._allocate(sections)
+            self._plan = plan = make_plan(self.param_groups, sections, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups)
         plan.gather(found)
         if any(capturing(chunk.clock.device) for chunk in plan.chunks[:1]):
             self._echo.captured.append(plan)
         return plan
 
-    def _rules(self) -> list[Rule]:
-        """The rule of every group."""
-        return self._composed.rules(self, self.sentence)
+    def sections(self, group: Group) -> list[Section]:
+        """Which rule each parameter of a group obeys; the same for all where `sentence` speaks for the whole group."""
+        return [Section(group, self.sentence(group))]
 
-    def _allocate(self, rules: list[Rule]) -> None:
+    def _sections(self) -> list[Section]:
+        """The sections of all groups."""
+        return self._composed.sections(self, self.sections)
+
+    def _allocate(self, sections: list[Section]) -> None:
         """State for every trainable parameter, also those without a gradient: distributed checkpoints want it so.
 
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
         forget(self.state, self.param_groups)
-        for rule, group in zip(rules, self.param_groups, strict=True):
-            wanted = forms(rule, group["params"])
-            for p in group["params"]:
+        for section in sections:
+            rule, wanted = section.rule, forms(section.rule, section.params)
+            for p in section.params:
                 if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
                     self.state[p] = carry(rule, p, self.state[p])
                 check_shapes(rule, p, self.state)
@@ -150,10 +155,12 @@ class Descent(torch.optim.Optimizer):
         try:
             check_lr(group["lr"])
             check_route(group["foreach"], group["fused"])
-            rule = self.sentence(group)
-            forms(rule, group["params"])
-            group.update(format=FORMAT, recipe=rule.recipe)
-            show_first(group, rule)
+            sections = self.sections(group)
+            for section in sections:
+                check_view(section, type(self).__name__)
+                forms(section.rule, section.params)
+            group.update(format=FORMAT, recipe=recipe(sections))
+            show_first(group, sections)
         except BaseException:
             self.param_groups.pop()
             raise
@@ -167,11 +174,11 @@ class Descent(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
         self._guard.catch_up(self.param_groups, self._echo)
-        rules = self._rules()
-        self._allocate(rules)
-        assemble(self.param_groups, rules, self.state)
-        for group, rule in zip(self.param_groups, rules, strict=True):
-            group["recipe"] = rule.recipe
+        sections = self._sections()
+        self._allocate(sections)
+        assemble(sections, self.state)
+        for group in self.param_groups:
+            group["recipe"] = recipe(section for section in sections if section.group is group)
         return super().state_dict()
 
     @torch.no_grad()
@@ -194,7 +201,7 @@ class Descent(torch.optim.Optimizer):
         self._echo, self._plan, self._composed, self._routes = Echo(), None, Composed(), {}
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n{sentence(self.param_groups, self._rules())}"
+        return f"{super().__repr__()}\n{sentence(self.param_groups, self._sections())}"
 
     def report(self) -> dict[str, Any]:
         """What was chosen and why, as plain data. Waits for the device; the next step plans anew.
@@ -208,13 +215,13 @@ class Descent(torch.optim.Optimizer):
         each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
         """
         self._guard.catch_up(self.param_groups, self._echo)
-        rules = self._rules()
-        self._allocate(rules)
-        chunks = make_plan(self.param_groups, rules, self.state, WHOLE, members=trainable).chunks
+        sections = self._sections()
+        self._allocate(sections)
+        chunks = make_plan(self.param_groups, sections, self.state, WHOLE, everyone=True).chunks
         refresh(chunks, self._echo)
         self._routes = routes(self.param_groups, self._plan.chunks) if self._plan else self._routes
         self._plan = None  # the next step makes its own, of the parameters that have a gradient
-        return report(self, rules, chunks, self._routes)
+        return report(self, sections, chunks, self._routes)
 
     def line(self) -> str:
         """One line for a progress bar, `bar.set_postfix_str(opt.line())`; waits for no device that lr does not lie on.

@@ -13,8 +13,9 @@ from .border import misfit, near
 from .chunk import Chunk
 from .echo import Echo, capturing
 from .error import NonFiniteError
-from .plan import Plan, live
+from .plan import Plan
 from .rule import NEAREST, Rule
+from .section import Section
 
 POLICIES = ("skip", "raise", "ignore")
 ELSEWHERE = "a parameter, in the part of it that another process holds,"
@@ -55,10 +56,10 @@ class Guard:
         self.told = False
         self.unheard: Tensor | None = None  # on an accelerator: how many steps of replayed CUDA graphs were bad
 
-    def refuse(self, groups: list[dict[str, Any]], rules: list[Rule], name: str) -> None:
+    def refuse(self, sections: list[Section], groups: list[dict[str, Any]], name: str) -> None:
         """Raise for what the engine has no right answer for, before it makes a plan."""
-        for group, rule in zip(groups, rules, strict=True):
-            for p in live(group):
+        for section in sections:
+            for p in section.live:
                 if capturing(p.device):
                     raise RuntimeError(
                         "A CUDA graph can capture a step only after one was taken with the same parameters, gradients "
@@ -68,7 +69,7 @@ class Guard:
                     raise RuntimeError(
                         f"{name} does not support sparse gradients; call .to_dense() or use torch.optim.SparseAdam."
                     )
-                if why := misfit(rule, p) or _misshapen(p):
+                if why := misfit(section.rule, p) or _misshapen(p):
                     raise RuntimeError(f"{name} cannot move {_name(p, groups)}: {why}")
 
     @property
@@ -205,9 +206,9 @@ def check_route(foreach: bool | None, fused: bool | None) -> None:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
-def check_write(groups: list[dict[str, Any]], rules: list[Rule]) -> None:
+def check_write(sections: list[Section]) -> None:
     """Raise where a way to round was asked for, and no weight is rounded."""
-    asked = [(rule, p) for group, rule in zip(groups, rules, strict=True) for p in group["params"] if _asks(rule)]
+    asked = [(section.rule, p) for section in sections for p in section.params if _asks(section.rule)]
     if asked and not any(rule.rounds(p) for rule, p in asked):
         rule, p = asked[0]
         raise ValueError(

@@ -7,20 +7,22 @@ on fields; the engine does the rest. `t`: steps a parameter has taken, this one 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from .field import Field, Runs, inner
+from .field import Field, inner
 from .memory import Memory
 
 
 @dataclass(frozen=True)
 class Part(ABC):
     """Something that a rule is composed of. Printing it gives the words that build it."""
+
+    elementwise: ClassVar[bool] = True  # one formula for every coordinate; otherwise it needs whole tensors
+    matrix: ClassVar[bool] = False  # it works on stacks `[..., m, n]`, so it is not elementwise
 
     def __str__(self) -> str:
         given = [(f, getattr(self, f.name)) for f in fields(self)]
@@ -65,7 +67,6 @@ class Filter(Part):
 class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
-    elementwise: ClassVar[bool] = True  # one formula for every coordinate, so that a sample of them is enough
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
@@ -136,115 +137,36 @@ class Preconditioner(Metric):
         """tr D^-1, one number per tensor."""
 
 
-@dataclass(frozen=True)
-class Aim:
-    """A metric at its present state: what filters may ask of it while they measure."""
-
-    metric: Metric
-    mem: Memory
-    t: Tensor
-
-    def align(self, g: Field, us: list[Field]) -> Tensor:
-        """<g, direction(u_k)>: [tensors, K]."""
-        return self.metric.align(g, us, self.mem, self.t)
-
-    def power(self, gram: Tensor, g: Field) -> Tensor:
-        """The candidates' power in the trust region: [tensors, K, K]."""
-        return self.metric.power(gram, g, self.mem, self.t)
-
-    def at(self, pick: Callable[[Field], Field]) -> Aim:
-        """The same metric on the coordinates that `pick` selects."""
-        return Aim(self.metric, self.mem.map(pick), self.t)
-
-
-class Chooser(Part):
-    """A part that reads inner products of the whole scope before it acts.
-
-    `measure` returns additive numbers, the engine sums them over the scope, `decide` turns the sums into coefficients.
-    Scope "global" shares one decision among all parameters with an equal such part on one device; "parameter" decides
-    for each.
-    """
-
-    @property
-    @abstractmethod
-    def scope(self) -> str:
-        """ "global" or "parameter"."""
-
-    @property
-    @abstractmethod
-    def measures(self) -> bool:
-        """False if there is nothing to choose; then the engine skips measure and decide."""
-
-    def runs(self, n: int) -> Runs | None:
-        """Which of n coordinates it judges on; None for all of them."""
-        return None
-
-    @abstractmethod
-    def decisions(self, device: torch.device) -> dict[str, Tensor]:
-        """What is remembered once per scope, as it is before the first step."""
-
-    @abstractmethod
-    def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
-        """Additive numbers of these fields: [tensors, numbers], float64."""
-
-    @abstractmethod
-    def decide(self, measured: Tensor, mem: Memory) -> None:
-        """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
-
-
-class Selector(Part):
-    """Who decides among K candidates."""
-
-    scope: str
-    score: str
-    power: str
-    single: ClassVar[bool] = True  # it names one candidate; False if it may mix them
-    signed: ClassVar[bool] = False  # weights may be negative, so that a mixture's taps may sum to nothing
-    measures: ClassVar[bool] = True  # it looks at the gradients
-
-    @abstractmethod
-    def decisions(self, k: int) -> dict[str, Tensor]:
-        """What is remembered between decisions of k candidates."""
-
-    @abstractmethod
-    def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
-        """alignment [scopes, K] and power [scopes, K, K] -> weights [scopes, K]."""
-
-
-class Scale(Part):
-    """How loud the chosen filter speaks: the factor on its output."""
-
-    signed: ClassVar[bool] = False  # positive also where the taps sum to nothing or less
-    unit: ClassVar[bool] = False  # the factor makes the gain 1
-
-    @abstractmethod
-    def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
-        """From the filter's sum of taps, sum of squared taps and decay to one number."""
-
-
 class Map(Part):
     """A small transformation before or after the metric."""
 
     @abstractmethod
     def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
-        """The transformed field."""
+        """The transformed field; called once per step, so that it may remember what it saw."""
 
 
 class Step(Part):
     """How far to go."""
 
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t."""
+
     @abstractmethod
-    def size(self, lr: float | Tensor, mem: Memory, t: Tensor) -> float | Tensor:
-        """Step length from the group's learning rate."""
+    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
+        """Step length along d, the direction that was made of u: one number, or a [1] tensor for each tensor."""
 
 
 class Combine(Part):
     """How a direction enters the weights."""
 
-    @abstractmethod
     def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """The gradient that filter and metric see."""
+        """The gradient that filter and metric see; g, unless the weights have a say."""
+        return g
+
+    def tangent(self, u: Field, p: Field, mem: Memory, t: Tensor) -> Field:
+        """What of the filter's output the metric sees; u, unless the weights lie on a manifold."""
+        return u
 
     @abstractmethod
-    def enter(self, p: Field, move: Field, size: float | Tensor, mem: Memory, t: Tensor) -> None:
+    def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""

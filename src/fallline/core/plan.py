@@ -7,7 +7,7 @@ holds until a gradient appears or disappears, a rule changes or state is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,14 +18,15 @@ from torch import Tensor
 from .accord import circles, joint
 from .block import blocks, cut, decided, make_chunk
 from .border import dtensor
+from .chooser import Chooser
 from .chunk import Chunk
 from .kernel import route
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
 from .memory import Memory, State, share
-from .part import Chooser
 from .report import Dial, dials
 from .rule import Rule
+from .section import Section
 from .survey import Ground, Survey, ground, survey
 
 WHOLE = 1 << 62
@@ -81,7 +82,7 @@ class Plan:
 
     chunks: list[Chunk]
     scopes: list[Scope]
-    rules: list[Rule]
+    sections: list[Section]
     late: bool  # whether decisions act in the next step
     ground: Ground
     others: list[Any]  # process groups with which a step must be agreed on
@@ -110,39 +111,29 @@ class Plan:
             chunk.route.release()
 
 
-def trainable(group: dict[str, Any]) -> list[Tensor]:
-    """The parameters of a group that have numbers to learn."""
-    return [p for p in group["params"] if p.requires_grad and p.numel()]
-
-
-def live(group: dict[str, Any]) -> list[Tensor]:
-    """The parameters of a group that take part in this step."""
-    return [p for p in trainable(group) if p.grad is not None]
-
-
 def make_plan(
     groups: list[dict[str, Any]],
-    rules: list[Rule],
+    sections: list[Section],
     state: Any,
     budget: int | None,
     late: bool = False,
-    members: Callable[[dict[str, Any]], list[Tensor]] | None = None,
+    everyone: bool = False,
 ) -> Plan:
-    """Plan a step of all live parameters, or a readable one of the members; each must have its state already."""
-    _share_decisions(groups, rules, state)
+    """Plan a step of all live parameters, or a readable one of everyone; each must have its state already."""
+    _share_decisions(sections, state)
     chunks = [
         chunk
-        for group, rule in zip(groups, rules, strict=True)
-        for block in blocks((members or live)(group), rule, state)
-        for chunk in _chunks(group, rule, block, state, budget, None if members else late)
+        for section in sections
+        for block in blocks(section.trainable if everyone else section.live, section.rule, state)
+        for chunk in _chunks(section.group, section.rule, block, state, budget, None if everyone else late)
     ]
     seen = survey(groups)
     rank = {id(p): i for i, p in enumerate(seen.params)}
-    for chunk in () if members else chunks:
+    for chunk in () if everyone else chunks:
         chunk.ranks = [rank[id(p)] for p in chunk.owners]
     scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
     dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
-    return Plan(chunks, scopes, rules, late, ground(seen, state), others, not late and joint(chunks), dealt)
+    return Plan(chunks, scopes, sections, late, ground(seen, state), others, not late and joint(chunks), dealt)
 
 
 def _chunks(
@@ -158,16 +149,16 @@ def _chunks(
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:
     part = rule.choosers[slot]
-    return (slot, part, p.device, None if part.scope == "global" else id(p))
+    return (slot, part, type(rule.metric), p.device, None if part.scope == "global" else id(p))
 
 
-def _share_decisions(groups: list[dict[str, Any]], rules: list[Rule], state: Any) -> None:
+def _share_decisions(sections: list[Section], state: Any) -> None:
     holders: dict[Any, list[State]] = {}
-    for group, rule in zip(groups, rules, strict=True):
-        for slot in rule.choosers:
-            for p in group["params"]:
+    for section in sections:
+        for slot in section.rule.choosers:
+            for p in section.params:
                 if state.get(p):
-                    holders.setdefault(_together(slot, rule, p), []).append(state[p])
+                    holders.setdefault(_together(slot, section.rule, p), []).append(state[p])
     for (slot, part, *_), states in holders.items():
         share(states, slot, list(decided(part)))
 
@@ -177,7 +168,7 @@ def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:
     for chunk in chunks:
         for slot, part in chunk.rule.choosers.items():
             if part.measures:
-                found.setdefault((slot, part, chunk.owners[0].device), []).append(chunk)
+                found.setdefault((slot, part, type(chunk.rule.metric), chunk.owners[0].device), []).append(chunk)
     for (slot, part, *_), members in found.items():
         owners = [p for chunk in members for p in chunk.owners]
         rows = owners[:1] if part.scope == "global" else owners

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from .block import decided
+from .chooser import Chooser
 from .chunk import Chunk
 from .echo import Echo, capturing
 from .field import tensors_of
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
 from .memory import Memory, nbytes
-from .part import Chooser
 from .rule import Rule
+from .section import Section, lead, sentence
 
 if TYPE_CHECKING:
     from .descent import Descent
@@ -29,17 +30,9 @@ FEW = 10  # measurements: what an average with the recommended smoothing has for
 CLOSE = 0.01  # a lead of one percent of the largest pay, which the next batches may well turn
 
 
-def sentence(groups: list[Group], rules: list[Rule]) -> str:
-    """The rules in words, one line for each that differs."""
-    lines: dict[str, list[int]] = {}
-    for i, rule in enumerate(rules):
-        lines.setdefault(str(rule), []).append(i)
-    return "\n".join(f"{'every group' if len(lines) == 1 else f'groups {at}'}: {words}" for words, at in lines.items())
-
-
 def word_of_momentum(group: Group) -> str | None:
-    """Where dashboards read the momentum: first of `betas` in the Adam family, `momentum` in SGD."""
-    return next((word for word in ("betas", "momentum") if word in group), None)
+    """Where dashboards read the momentum: `momentum` in SGD and Muon, first of `betas` in the Adam family."""
+    return next((word for word in ("momentum", "betas") if word in group), None)
 
 
 def shown_momentum(group: Group) -> Any:
@@ -48,9 +41,9 @@ def shown_momentum(group: Group) -> Any:
     return None if word is None else group[word][0] if word == "betas" else group[word]
 
 
-def show_first(group: Group, rule: Rule) -> None:
+def show_first(group: Group, sections: list[Section]) -> None:
     """What a group shows before its first step: the choice that everyone starts with."""
-    part = rule.filter
+    part = lead(sections).filter
     if isinstance(part, Chooser):
         momentum = part.momentum(Memory(part.decisions(torch.device("cpu"))))
         _write(group, [float(momentum), float(group["lr"])])
@@ -93,8 +86,9 @@ def dials(chunks: list[Chunk]) -> list[Dial]:
     """One for each group that chooses."""
     choosing: dict[int, list[Chunk]] = {}
     for chunk in chunks:
-        if isinstance(chunk.rule.filter, Chooser):
-            choosing.setdefault(id(chunk.group), []).append(chunk)
+        found = choosing.setdefault(id(chunk.group), []) if isinstance(chunk.rule.filter, Chooser) else []
+        if not found or found[0].rule.filter == chunk.rule.filter:  # of several choices the first is shown
+            found.append(chunk)
     return [Dial(found) for found in choosing.values()]
 
 
@@ -136,7 +130,7 @@ def _write(group: Group, said: list[float]) -> None:
     group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 
-def report(opt: Descent, rules: list[Rule], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
+def report(opt: Descent, sections: list[Section], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
     """Plain data: the sentence, counters, bytes, and for each group what was chosen, by how much, and how often.
 
     chunks hold every trainable parameter, with a gradient or without. walked: how each group did in the last step.
@@ -145,20 +139,21 @@ def report(opt: Descent, rules: list[Rule], chunks: list[Chunk], walked: dict[in
     remembered = nbytes(states)
     return {
         "optimizer": type(opt).__name__,
-        "rule": sentence(opt.param_groups, rules),
+        "rule": sentence(opt.param_groups, sections),
         "step": max((int(state["step"]) for state in states), default=0),
         "skipped": opt.param_groups[0]["skipped"],
         "state_bytes": sum(remembered.values()),
         "state_bytes_by_part": remembered,
         "groups": [
-            _group(opt, group, rule, [c for c in chunks if c.group is group]) | {"route": walked.get(i)}
-            for i, (group, rule) in enumerate(zip(opt.param_groups, rules, strict=True))
+            _group(opt, group, lead(s for s in sections if s.group is group), chunks) | {"route": walked.get(i)}
+            for i, group in enumerate(opt.param_groups)
         ],
     }
 
 
 def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
     part = rule.filter
+    chunks = [c for c in chunks if c.group is group and c.rule.filter == part]
     told = {"lr": float(group["lr"]), **_shown(group, rule, chunks)}
     if isinstance(part, Chooser) and chunks:
         choice: Any = part
@@ -185,6 +180,7 @@ def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
 
 def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunks: list[Chunk]) -> dict[str, Any]:
     labels = group.get("param_names") or [str(i) for i in range(len(group["params"]))]
+    chosen = {p for c in chunks for p in c.owners}
     gains = {p: x for c in chunks if c.clock > 0 for p, x in zip(c.owners, _each_gain(c), strict=True)}
     return {
         label: {
@@ -192,7 +188,7 @@ def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunk
             **_explain(choice, {n: opt.state[p][f"filter.{n}"] for n in names}),
         }
         for label, p in zip(labels, group["params"], strict=True)
-        if opt.state.get(p)
+        if p in chosen
     }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
 from .border import dtensor, near, spread
-from .error import SlotError
+from .chooser import Aim, Chooser
+from .error import SlotError, narrow, stranger
 from .field import Field
 from .memory import Memory, State, allocate, real
-from .part import Aim, Chooser, Combine, Filter, Map, Metric, Part, Step
+from .part import Combine, Filter, Map, Metric, Part, Step
+from .view import View
 from .write import Nearest, Write
 
 SLOTS: dict[str, type[Part]] = {
@@ -25,7 +27,8 @@ SLOTS: dict[str, type[Part]] = {
     "combine": Combine,
     "write": Write,
 }
-NEAREST = Nearest()
+NEAREST, AS_IT_IS = Nearest(), View()
+SEEN = ("before", "metric", "after")  # the slots between which a field stays a stack
 
 
 SIZE = 1 << 14  # coordinates of a tensor that stands for any: its sample is smaller than it, and no number is larger
@@ -47,6 +50,7 @@ class Rule:
 
     `before` and `after` are maps and may be left out. Every slot is typed and checked here. What is remembered and
     computed has `state_dtype`, or the weights' own where that is wider; `write` rounds the result into the weights.
+    `view` says how parts that are not elementwise see a weight as matrices.
 
     >>> from fallline import EMA, SecondMoment, Constant, Decoupled, Rule
     >>> print(Rule(EMA(0.9), SecondMoment(0.999), Constant(), Decoupled(0.01)))
@@ -61,19 +65,21 @@ class Rule:
     after: Map | None = None
     write: Write = NEAREST
     state_dtype: torch.dtype = torch.float32
+    view: View = AS_IT_IS
 
     def __post_init__(self) -> None:
         for slot, kind in SLOTS.items():
             part = getattr(self, slot)
             if not isinstance(part, kind) and not (part is None and kind is Map):
-                raise SlotError(_misfit(slot, kind, part))
-        if not self.metric.elementwise and self.scouts:
+                raise SlotError(stranger(slot, kind, part, SLOTS))
+        blind = self.stacked or not self.metric.elementwise
+        if blind and self.scouts and any(part.judge is None for part in self.choosers.values()):
             raise SlotError(
                 f"{type(self.filter).__name__} scores a sample of coordinates, but {self.metric} needs whole tensors. "
-                "Use a Bank, which keeps the candidates in full."
+                "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
             )
         if self.state_dtype not in (torch.float32, torch.float64):
-            raise ValueError(_narrow(self.state_dtype))
+            raise ValueError(narrow(self.state_dtype))
 
     def __str__(self) -> str:
         words = " → ".join(map(str, self._said()))
@@ -120,17 +126,41 @@ class Rule:
     @lru_cache(maxsize=256)  # noqa: B019  # rules are small and equal rules are one
     def layout(self, dtype: torch.dtype) -> Layout:
         """What the state of weights of this dtype consists of."""
-        p = torch.empty(SIZE, dtype=dtype)
+        p = self.example(dtype, SIZE)
         decided = {f"{s}.{name}" for s, part in self.choosers.items() for name in part.decisions(p.device)}
         state = {key: x for key, x in self.state(p).items() if key != "step"}
         fields = {key: (x.dtype, x.shape != p.shape) for key, x in state.items() if x.dim() and key not in decided}
         return Layout(fields, tuple(key for key in state if key not in fields))
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether every part treats each coordinate for itself, so that parts of a tensor may walk alone."""
+        return all(part.elementwise for part in self.parts.values())
+
+    @cached_property
+    def matrix(self) -> bool:
+        """Whether some part works on matrices, so that only what a view can see may obey this rule."""
+        return any(part.matrix for part in self.parts.values())
+
+    @cached_property
+    def stacked(self) -> bool:
+        """Whether metric and maps see a weight as a stack of matrices."""
+        return any(part.matrix for slot, part in self.parts.items() if slot in (*SEEN, "filter", "combine"))
+
+    def sees(self, slot: str, x: Field) -> Field:
+        """A field as the part of a slot sees it."""
+        opened = self.stacked if slot in SEEN else self.parts[slot].matrix
+        return self.view.open(x) if opened else x
+
+    def example(self, dtype: torch.dtype, size: int = 1, device: str | None = None) -> Tensor:
+        """A weight that stands for any that the rule may move, with so many coordinates or more."""
+        return self.view.example(dtype, device) if self.matrix else torch.empty(size, dtype=dtype, device=device)
+
     def state(self, p: Tensor) -> dict[str, Tensor]:
         """What a new parameter's state holds, in flat keys; what is decided per scope comes with it."""
         seen = real(near(p.detach()))
         wide = seen.to(self.computes_in(seen.dtype))
-        memories = {slot: part.memory(wide) for slot, part in self.parts.items() if slot != "write"}
+        memories = {slot: self._memory(slot, wide) for slot in self.parts if slot != "write"}
         memories["write"] = self.write.memory(seen) if self.rounds(p) else {}
         for slot, part in self.choosers.items():
             memories[slot] = memories[slot] | part.decisions(p.device)
@@ -141,29 +171,55 @@ class Rule:
         fields = {key: sampled for key, (_, sampled) in self.layout(seen.dtype).fields.items()}
         return spread(p, made, fields, {key: whole[key].shape for key in fields})
 
+    def _memory(self, slot: str, p: Tensor) -> dict[str, Tensor]:
+        seen, part = self.sees(slot, p), self.parts[slot]
+        if isinstance(seen, Tensor):
+            return part.memory(seen)
+        if any(part.memory(piece) for piece in seen):
+            raise SlotError(
+                f"{part} remembers something of each matrix, but the view {self.view} cuts a weight into matrices of "
+                "several shapes. Cut it into equal ones, such as one for each head."
+            )
+        return {}
+
     def gradient(self, g: Field, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The gradient that filter and metric see."""
         return self.combine.gradient(g, self._open(p, mem, t), mem["combine"], t)
 
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
-        """Filter and metric take in the gradient."""
-        self.filter.remember(g, mem["filter"], t)
-        self.metric.observe(g, mem["metric"], t)
+        """Filter, metric and step take in the gradient."""
+        self.filter.remember(self.sees("filter", g), mem["filter"], t)
+        self.metric.observe(self.sees("metric", g), mem["metric"], t)
+        self.step.observe(g, mem["step"], t)
 
     def measure(self, g: Field, mem: dict[str, Memory], t: Tensor) -> dict[str, Tensor]:
         """Each measuring part's share of the inner products, [tensors, numbers] by slot."""
-        aim = Aim(self.metric, mem["metric"], t)
-        return {s: part.measure(g, mem[s], aim, t) for s, part in self.choosers.items() if part.measures}
+        own = Aim(self.metric, mem["metric"], t, self.view if self.stacked else None)
+        return {
+            s: part.measure(g, mem[s], self._aim(part, own), t) for s, part in self.choosers.items() if part.measures
+        }
+
+    def _aim(self, part: Chooser, own: Aim) -> Aim:
+        judge = part.judge
+        return Aim(judge, Memory({}), own.t, self.view if judge.matrix else None) if judge else own
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Direction, step, parameters, rounding. Here is the library's one minus sign."""
-        u = self.filter.output(g, mem["filter"], t)
+        u = self.filter.output(self.sees("filter", g), mem["filter"], t)
+        u = u if self.filter.matrix else self.sees("metric", u)
+        work = self._open(p, mem, t)
+        w = self.sees("combine", work)
+        u = self.combine.tangent(u, w, mem["combine"], t)
         u = self.before(u, mem["before"], t) if self.before else u
         d = self.metric.direction(u, mem["metric"], t)
         d = self.after(d, mem["after"], t) if self.after else d
-        size = self.step.size(lr, mem["step"], t)
-        work = self._open(p, mem, t)
-        self.combine.enter(work, d.mul(-size), size, mem["combine"], t)
+        size = self.step.size(lr, u, d, mem["step"], t)
+        move = d.mul(-size)
+        if self.stacked and not self.combine.matrix:
+            move = self.view.close(move, work)
+        self.combine.enter(w, move, size, mem["combine"], t)
+        if self.combine.matrix:
+            work.copy_(self.view.close(w, work))  # where w is no view of them
         if work is not p:
             self.write.close(p, work, mem["write"], t)
 
@@ -190,19 +246,3 @@ def _kind(part: Part) -> str:
 def ours(state: State) -> set[str]:
     """The keys that belong to rules; wrappers and users may keep things of their own beside them."""
     return {key for key in state if key == "step" or key.partition(".")[0] in SLOTS}
-
-
-def _narrow(given: object) -> str:
-    half = given in (torch.bfloat16, torch.float16)
-    why = "An average with decay .999 stands still there: what it adds is below half the spacing. " if half else ""
-    return f"Invalid state_dtype: {given!r}. {why}Give torch.float32 or torch.float64."
-
-
-def _misfit(slot: str, kind: type[Part], part: object) -> str:
-    home = [name for name, other in SLOTS.items() if isinstance(part, other)]
-    given = f"{type(part).__name__} (a part for the slot {home[0]!r})" if home else repr(part)
-    noun = kind.__name__
-    return (
-        f"The slot {slot!r} of a Rule takes a {noun}, but got {given}. Give it one of fallline.{noun.lower()}s, "
-        f"for example Rule(EMA(0.9), SecondMoment(0.999), Constant(), Decoupled(0.01))."
-    )

@@ -8,9 +8,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..core.chooser import Aim
 from ..core.field import Field, each
 from ..core.memory import Memory
-from ..core.part import Aim
 from ..statistics import response
 from .candidate import Candidates
 

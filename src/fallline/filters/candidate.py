@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.chooser import Aim, Chooser, Scale, Selector
 from ..core.error import SlotError
 from ..core.field import Field, count, each
 from ..core.memory import Memory
-from ..core.part import Aim, Chooser, Filter, Scale, Selector
+from ..core.part import Filter, Metric
 from ..statistics import response
 from ..statistics.alignment import scored, tally, untangle
 from .average import QuasiHyperbolic
@@ -28,18 +29,22 @@ class Candidates(Filter, Chooser):
     """K filters of which a selector chooses: a bank keeps them whole, a probe on a sample.
 
     candidates: momenta in [0, 1), or QuasiHyperbolic filters; kept in increasing order, so that their order has no
-    meaning.
+    meaning. judge: in whose geometry they are judged, before the rule's metric has turned them: a norm without memory,
+    such as Euclid(), which costs no second polar factor; None for the metric's own.
     """
 
     candidates: tuple[float | QuasiHyperbolic, ...]
     selector: Selector
     scale: Scale = UNIT_GAIN
+    judge: Metric | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.selector, Selector):
             raise SlotError(f"{type(self).__name__} needs a Selector, such as Greedy(), but got {self.selector!r}.")
         if not isinstance(self.scale, Scale):
             raise SlotError(f"{type(self).__name__} needs a Scale, such as UnitGain(), but got {self.scale!r}.")
+        if self.judge is not None and not isinstance(self.judge, Metric):
+            raise SlotError(f"{type(self).__name__} is judged by a Metric, such as Euclid(), not by {self.judge!r}.")
         if self.selector.signed and not self.scale.signed:
             raise SlotError(
                 f"{self.selector} mixes with weights of either sign, whose taps may sum to nothing, and {self.scale} "

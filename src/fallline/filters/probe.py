@@ -8,10 +8,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..core.chooser import Aim, Selector
 from ..core.error import SlotError
 from ..core.field import Field, count, each, lerp, lerp_
 from ..core.memory import Memory
-from ..core.part import Aim, Selector
 from ..core.place import Runs
 from ..statistics.response import moving
 from ..statistics.sample import runs, sample

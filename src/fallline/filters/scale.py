@@ -7,8 +7,9 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
+from ..core.chooser import Scale
 from ..core.memory import Memory
-from ..core.part import Filter, Scale
+from ..core.part import Filter
 
 NOTHING = Memory({})
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fallline import SGD
-from fallline.core.part import Scale
+from fallline.core.chooser import Scale
 from fallline.race.quadratic import SIZE, curvatures
 from fallline.selectors import Greedy
 

@@ -9,8 +9,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from ..core.chooser import Selector
 from ..core.memory import Memory
-from ..core.part import Selector
 from .option import check, one_hot
 
 

@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..core.chooser import Selector
 from ..core.memory import Memory
-from ..core.part import Selector
 from ..statistics.alignment import pay
 from ..statistics.average import smooth
 from .option import check, one_hot

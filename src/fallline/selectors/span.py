@@ -10,8 +10,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from ..core.chooser import Selector
 from ..core.memory import Memory
-from ..core.part import Selector
 from ..statistics.alignment import pay
 from ..statistics.average import smooth
 from .option import check

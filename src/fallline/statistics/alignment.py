@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..core.chooser import Aim
 from ..core.field import Field
-from ..core.part import Aim
 
 SCORES = ("same", "held-out")
 TINY = 1e-300

@@ -7,6 +7,7 @@ from typing import final
 
 from torch import Tensor
 
+from ..core.field import Field
 from ..core.memory import Memory
 from ..core.part import Step
 
@@ -17,10 +18,11 @@ class Constant(Step):
     """The group's lr, so that every torch scheduler drives it. Memory: none. Units: those of the metric's direction.
 
     >>> import torch
-    >>> Constant().size(0.1, Memory({}), torch.tensor(1.0))
+    >>> u = torch.ones(2)
+    >>> Constant().size(0.1, u, u, Memory({}), torch.tensor(1.0))
     0.1
     """
 
-    def size(self, lr: float | Tensor, mem: Memory, t: Tensor) -> float | Tensor:
+    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr."""
         return lr

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ..combines import Coupled, Decoupled
+from ..core.chooser import Scale, Selector
 from ..core.descent import Descent
-from ..core.part import Combine, Scale, Selector
+from ..core.part import Combine
 from ..core.rule import Rule
 from ..core.write import Write
 from ..filters import EMA

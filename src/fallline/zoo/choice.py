@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.part import Filter, Scale, Selector
+from ..core.chooser import Scale, Selector
+from ..core.part import Filter
 from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain, UnitPower
 from ..selectors import Greedy
 from .precision import precision

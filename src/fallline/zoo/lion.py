@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..combines import Decoupled
+from ..core.chooser import Selector
 from ..core.descent import Descent
-from ..core.part import Selector
 from ..core.rule import Rule
 from ..core.write import Write
 from ..filters import QuasiHyperbolic

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ..combines import Coupled
+from ..core.chooser import Scale, Selector
 from ..core.descent import Descent
-from ..core.part import Filter, Scale, Selector
+from ..core.part import Filter
 from ..core.rule import Rule
 from ..core.write import Write
 from ..filters import GainOf, HeavyBall, Identity, Nesterov, QuasiHyperbolic

@@ -118,8 +118,8 @@ def _obstacle(chunk: Chunk, late: bool) -> str | None:
         return f"weights of {p.dtype}, {type(p).__name__}, or gradients that are not contiguous and of the same dtype"
     if not all(x.is_contiguous() for key in chunk.layout.fields for x in tensors_of(chunk.entry(key))):
         return "its state lies in memory otherwise than the weights"
-    if not rule.metric.elementwise:
-        return f"{rule.metric} needs whole matrices"
+    if not rule.elementwise:
+        return f"{rule} needs whole matrices"
     if not rule.write.traced:
         return f"{rule.write} is not made of a kernel's operations"
     try:

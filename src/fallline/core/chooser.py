@@ -1,0 +1,112 @@
+"""Parts that choose: what they may ask of a metric, how they decide, and the engine's side of it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .field import Field, Runs
+from .memory import Memory
+from .part import Metric, Part
+from .view import View
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A metric at its present state: what filters may ask of it while they measure.
+
+    view: how a metric of whole matrices sees the fields; None if it takes them as they are.
+    """
+
+    metric: Metric
+    mem: Memory
+    t: Tensor
+    view: View | None = None
+
+    def align(self, g: Field, us: list[Field]) -> Tensor:
+        """<g, direction(u_k)>: [tensors, K]."""
+        if self.view is None:
+            return self.metric.align(g, us, self.mem, self.t)
+        return self.view.fold(self.metric.align(self.view.open(g), list(map(self.view.open, us)), self.mem, self.t))
+
+    def power(self, gram: Tensor, g: Field) -> Tensor:
+        """The candidates' power in the trust region: [tensors, K, K]."""
+        if self.view is None:
+            return self.metric.power(gram, g, self.mem, self.t)
+        return self.view.fold(self.metric.power(gram, self.view.open(g), self.mem, self.t))
+
+    def at(self, pick: Callable[[Field], Field]) -> Aim:
+        """The same metric on the coordinates that `pick` selects."""
+        return Aim(self.metric, self.mem.map(pick), self.t)
+
+
+class Chooser(Part):
+    """A part that reads inner products of the whole scope before it acts.
+
+    `measure` returns additive numbers, the engine sums them over the scope, `decide` turns the sums into coefficients.
+    Scope "global" shares one decision among all parameters with an equal such part on one device; "parameter" decides
+    for each. judge: a norm without memory in whose geometry it measures; None for the rule's own metric.
+    """
+
+    judge: Metric | None = None
+
+    @property
+    @abstractmethod
+    def scope(self) -> str:
+        """ "global" or "parameter"."""
+
+    @property
+    @abstractmethod
+    def measures(self) -> bool:
+        """False if there is nothing to choose; then the engine skips measure and decide."""
+
+    def runs(self, n: int) -> Runs | None:
+        """Which of n coordinates it judges on; None for all of them."""
+        return None
+
+    @abstractmethod
+    def decisions(self, device: torch.device) -> dict[str, Tensor]:
+        """What is remembered once per scope, as it is before the first step."""
+
+    @abstractmethod
+    def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
+        """Additive numbers of these fields: [tensors, numbers], float64."""
+
+    @abstractmethod
+    def decide(self, measured: Tensor, mem: Memory) -> None:
+        """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
+
+
+class Selector(Part):
+    """Who decides among K candidates."""
+
+    scope: str
+    score: str
+    power: str
+    single: ClassVar[bool] = True  # it names one candidate; False if it may mix them
+    signed: ClassVar[bool] = False  # weights may be negative, so that a mixture's taps may sum to nothing
+    measures: ClassVar[bool] = True  # it looks at the gradients
+
+    @abstractmethod
+    def decisions(self, k: int) -> dict[str, Tensor]:
+        """What is remembered between decisions of k candidates."""
+
+    @abstractmethod
+    def choose(self, alignment: Tensor, power: Tensor, mem: Memory) -> Tensor:
+        """alignment [scopes, K] and power [scopes, K, K] -> weights [scopes, K]."""
+
+
+class Scale(Part):
+    """How loud the chosen filter speaks: the factor on its output."""
+
+    signed: ClassVar[bool] = False  # positive also where the taps sum to nothing or less
+    unit: ClassVar[bool] = False  # the factor makes the gain 1
+
+    @abstractmethod
+    def factor(self, gain: Tensor, energy: Tensor, beta: Tensor, t: Tensor) -> Tensor:
+        """From the filter's sum of taps, sum of squared taps and decay to one number."""
