@@ -21,9 +21,10 @@ QUICK = Greedy()  # switches whenever something else pays better
 Gradients = list[list[Tensor]]
 Build = Callable[[Any], Descent]
 
-# Every named optimizer, and every way to choose.
+# Of the named optimizers one for each way through the engine (all of them: tests/zoo), and every way to choose.
+NAMED = ["sgd", "nesterov", "adam", "adamw", "lion", "sgd-auto", "adamw-auto", "lion-auto", "gap-sgd", "gap-adam"]
 OPTIMIZERS: dict[str, Build] = {
-    **{name: entry.build for name, entry in REGISTRY.items()},
+    **{name: REGISTRY[name].build for name in NAMED},
     "full": partial(AdamW, lr=0.01, betas=BANK, bank="full", selector=QUICK),
     "late": partial(AdamW, lr=0.01, betas=BANK, selector=QUICK, delay=1),
     "late-full": partial(SGD, lr=0.01, momentum=(0.5, 0.9), bank="full", selector=QUICK, delay=1),

@@ -2,6 +2,20 @@
 
 from .diagonal import SecondMoment
 from .euclid import Euclid
+from .polar import SVD, NewtonSchulz, Polar
+from .shaped import Keller, MatchRMS, Shaped
 from .sign import Sign
+from .spectral import Spectral
 
-__all__ = ["Euclid", "SecondMoment", "Sign"]
+__all__ = [
+    "SVD",
+    "Euclid",
+    "Keller",
+    "MatchRMS",
+    "NewtonSchulz",
+    "Polar",
+    "SecondMoment",
+    "Shaped",
+    "Sign",
+    "Spectral",
+]

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core.chooser import Scale, Selector
-from ..core.part import Filter
+from ..core.part import Filter, Metric
 from ..filters import Bank, Probe, QuasiHyperbolic, UnitGain, UnitPower
 from ..selectors import Greedy
 from .precision import precision
@@ -42,12 +42,14 @@ class Choice:
                 f"Invalid bank: {self.bank!r}; choose 'probe' (one buffer and a sample) or 'full' (K buffers)."
             )
 
-    def filter(self, candidates: Sequence[float | QuasiHyperbolic], scale: Scale | None = None) -> Filter:
+    def filter(
+        self, candidates: Sequence[float | QuasiHyperbolic], scale: Scale | None = None, judge: Metric | None = None
+    ) -> Filter:
         """The filter that chooses among these candidates."""
         selector = self.selector or GREEDY[self.bank]
         signed = isinstance(selector, Selector) and selector.signed
         usual = UnitPower() if signed else scale or UnitGain()
-        return BANKS[self.bank](tuple(candidates), selector, self.scale or usual)
+        return BANKS[self.bank](tuple(candidates), selector, self.scale or usual, judge)
 
     def refuse_idle(self, momentum: Momentum, groups: list[dict[str, Any]]) -> None:
         """Raise where a selector, scale or bank was given, and nothing is there to choose from."""
@@ -105,7 +107,7 @@ def _number(beta2: Any) -> float:
     return float(beta2)
 
 
-ENGINE = ("bank", "selector", "scale", "write", "state_dtype", "delay", "on_nonfinite", "chunk_bytes")
+ENGINE = ("bank", "selector", "scale", "judge", "write", "state_dtype", "delay", "on_nonfinite", "chunk_bytes")
 
 
 def refuse_in_group(opt: Any, group: dict[str, Any]) -> None:
@@ -115,7 +117,7 @@ def refuse_in_group(opt: Any, group: dict[str, Any]) -> None:
     """
     name, said = type(opt).__name__, {word: group.pop(word) for word in ENGINE if word in group}
     own = {"delay": opt.delay, "on_nonfinite": opt.on_nonfinite, "chunk_bytes": opt.chunk_bytes}
-    own |= vars(opt.choice) | opt.precision
+    own |= vars(opt.choice) | opt.precision | {"judge": getattr(opt, "judge", None)}
     if "write" in said:
         said |= {"write": precision(said["write"], own["state_dtype"])["write"]}
     if found := [word for word, x in said.items() if word not in own or own[word] != x]:

@@ -11,6 +11,8 @@ from ..core.descent import Descent
 from .adam import Adam, AdamW
 from .greedy import gap_adam, gap_sgd
 from .lion import Lion
+from .muon import Muon
+from .routed import BY_SHAPE
 from .sgd import SGD
 
 
@@ -35,6 +37,13 @@ ENTRIES = (
     Entry("sgd-auto", _CHOOSES, "probe, greedy → Euclid", partial(SGD, lr=0.05, momentum="auto")),
     Entry("adamw-auto", _CHOOSES, "probe, greedy → second moment", partial(AdamW, lr=0.01, betas=("auto", 0.999))),
     Entry("lion-auto", _CHOOSES, "probe, greedy → sign", partial(Lion, lr=0.003, betas=((0.5, 0.9), 0.99))),
+    Entry(
+        "muon",
+        "K. Jordan 2024; torch.optim.Muon",
+        "Nesterov average → spectral",
+        partial(Muon, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
 )

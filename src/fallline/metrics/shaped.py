@@ -1,0 +1,82 @@
+"""Shape factors: how a matrix metric's direction is scaled by the matrix's own shape, so that one lr serves all."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from ..core.field import Field, each, tensors_of
+from ..core.memory import Memory
+from ..core.part import Metric
+
+
+@dataclass(frozen=True)
+class Shaped(Metric):
+    """A metric whose directions are longer by a factor of the matrix's shape: norm / s, dual * s, direction * s."""
+
+    metric: Metric
+    elementwise: ClassVar[bool] = False
+    matrix: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
+
+    @abstractmethod
+    def factor(self, m: int, n: int) -> float:
+        """s, for m outputs and n inputs."""
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The metric's."""
+        return self.metric.memory(p)
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """The metric's."""
+        self.metric.observe(g, mem, t)
+
+    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
+        """s direction(u)."""
+        return each(lambda d: d * self.factor(*d.shape[-2:]), self.metric.direction(u, mem, t))
+
+    def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
+        """norm(w) / s."""
+        return self.metric.norm(w, mem, t) / self._factors(w)
+
+    def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """s dual(g)."""
+        return self.metric.dual(g, mem, t) * self._factors(g)
+
+    def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
+        """s <g, direction(u_k)>."""
+        return self.metric.align(g, us, mem, t) * self._factors(g)[:, None]
+
+    def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """The metric's."""
+        return self.metric.power(gram, g, mem, t)
+
+    def _factors(self, x: Field) -> Tensor:
+        found = [self.factor(*one.shape[-2:]) for one in tensors_of(x)]
+        return torch.tensor(found, dtype=torch.float64, device=tensors_of(x)[0].device)
+
+
+@final
+@dataclass(frozen=True)
+class Keller(Shaped):
+    """s = sqrt(max(1, m / n)): Muon as published."""
+
+    def factor(self, m: int, n: int) -> float:
+        """sqrt(max(1, m / n))."""
+        return float(max(1.0, m / n) ** 0.5)
+
+
+@final
+@dataclass(frozen=True)
+class MatchRMS(Shaped):
+    """s = rms sqrt(max(m, n)): a full-rank polar factor's entries have root mean square `rms`, as AdamW's have."""
+
+    rms: float = 0.2
+
+    def factor(self, m: int, n: int) -> float:
+        """rms sqrt(max(m, n))."""
+        return float(self.rms * max(m, n) ** 0.5)
