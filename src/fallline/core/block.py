@@ -105,7 +105,7 @@ def _fields(slot: str, rule: Rule, layout: Layout, states: list[State], places: 
 
 
 def _places(rule: Rule, layout: Layout, key: str, places: list[Shard]) -> list[Any]:
-    """Where the numbers of an entry of the state lie in the whole: those of a field, or of its sample; of others nowhere."""
+    """Where the numbers of a state's entry lie in the whole: those of a field or its sample; nowhere if all have it."""
     if not places or key not in layout.fields:
         return []
     slot, (_, sampled) = key.partition(".")[0], layout.fields[key]
