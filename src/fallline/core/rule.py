@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .border import dtensor, near, shard, spread
-from .chooser import Aim, Chooser
+from .chooser import Aim, Chooser, blinded
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
 from .memory import Memory, State, allocate, real, wider
@@ -73,12 +73,10 @@ class Rule:
             part = getattr(self, slot)
             if not isinstance(part, wanted) and not (part is None and wanted is Map):
                 raise SlotError(stranger(slot, wanted, part, SLOTS))
-        blind = self.stacked or not self.metric.elementwise
-        if blind and self.scouts and any(part.judge is None for part in self.choosers.values()):
-            raise SlotError(
-                f"{type(self.filter).__name__} scores a sample of coordinates, but {self.metric} needs whole tensors. "
-                "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
-            )
+        for part in self.choosers.values() if self.scouts else ():
+            judge = part.judge or self.metric
+            if not judge.elementwise or (self.stacked and not part.judge):
+                raise SlotError(blinded(part, judge))
         if self.state_dtype not in (torch.float32, torch.float64):
             raise ValueError(narrow(self.state_dtype))
 

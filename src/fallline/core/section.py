@@ -75,10 +75,15 @@ def _where(at: dict[int, int], lines: int) -> str:
     return "every group" if lines == 1 else f"groups {list(at)}"
 
 
-def lead(sections: Iterable[Section]) -> Rule:
-    """The rule of a group whose momentum is shown: the first that chooses, else the first."""
+def leads(sections: Iterable[Section]) -> list[Rule]:
+    """The rules of a group whose momenta are shown: the first that chooses for matrices, then the first for the rest.
+
+    Where none chooses, the first rule.
+    """
     rules = [section.rule for section in sections]
-    return next((rule for rule in rules if isinstance(rule.filter, Chooser)), rules[0])
+    choosing = [rule for rule in rules if isinstance(rule.filter, Chooser)]
+    found = [next((rule for rule in choosing if rule.matrix is kind), None) for kind in (True, False)]
+    return [rule for rule in found if rule] or rules[:1]
 
 
 def check_view(section: Section, name: str) -> None:

@@ -23,7 +23,7 @@ from ..core.write import Write
 from ..filters import EMA, QuasiHyperbolic
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant
-from .choice import Choice, refuse_in_group, split
+from .choice import AUTO_OF_NORM, Betas, Choice, refuse_in_group, split, split_betas
 from .precision import precision
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Group = dict[str, Any]
 BY_SHAPE = "by shape"
+REST_BANK = "rest_candidates"
 
 
 class Engine(TypedDict, total=False):
@@ -43,6 +44,7 @@ class Engine(TypedDict, total=False):
     selector: Selector | None
     scale: Scale | None
     judge: Metric | None
+    betas: Betas
     write: str | Write | None
     state_dtype: torch.dtype
     delay: int
@@ -57,7 +59,9 @@ class Routed(Descent):
     `fallline.roles(model)`, or "by shape" (two axes or more are matrices); None asks params, if they are a module, and
     guesses from names and shapes with a warning otherwise. A group may say `roles="other"` (one for all, or one for
     each).
-    numbers: what every group has and may override; `momentum` may be a number, candidates, or "auto".
+    numbers: what every group has and may override; `momentum` may be a number, candidates, or "auto", and so may the
+    first of `betas`, for the rest: the two choose apart. judge: in whose geometry matrices judge their candidates,
+    before the metric (docs/momentum.md); None for the metric's own, which is also what bank="full" does.
     """
 
     _book: Roles | None = None
@@ -72,8 +76,11 @@ class Routed(Descent):
         self.choice = Choice(engine.pop("bank", "probe"), engine.pop("selector", None), engine.pop("scale", None))
         self.judge = engine.pop("judge", None if self.choice.bank == "full" else Euclid())
         self.precision = precision(engine.pop("write", None), engine.pop("state_dtype", torch.float32))
+        if "betas" in engine and "betas" not in numbers:
+            raise ValueError(f"{type(self).__name__} has no betas: it moves nothing by AdamW.")
+        numbers = split_betas(numbers | {word: engine.pop(word) for word in ("betas",) if word in engine}, REST_BANK)
         momentum = numbers.get("momentum", 0.0)
-        shown, candidates = split(momentum, "momentum value")
+        shown, candidates = split(momentum, "momentum value", AUTO_OF_NORM)
         defaults = {**numbers, "momentum": shown, "candidates": candidates}
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
@@ -92,7 +99,8 @@ class Routed(Descent):
         """A group with its parameters' roles, and momentum split into the number shown and the candidates."""
         refuse_in_group(self, group)
         if "momentum" in group and "candidates" not in group:
-            group["momentum"], group["candidates"] = split(group["momentum"], "momentum value")
+            group["momentum"], group["candidates"] = split(group["momentum"], "momentum value", AUTO_OF_NORM)
+        group.update(split_betas(group, REST_BANK))
         params = group["params"]
         if isinstance(params, Tensor) or not isinstance(params, Iterable) or isinstance(params, set):
             params = [params] if isinstance(params, Tensor) else params
@@ -148,7 +156,8 @@ class Routed(Descent):
     def rest(self, group: Group) -> Rule:
         """AdamW, with the group's lr, betas, eps and decay."""
         beta1, beta2 = group["betas"]
-        return self.rule_of(EMA(beta1), SecondMoment(beta2, group["eps"]), group)
+        remember = self.choice.filter(group[REST_BANK]) if group[REST_BANK] else EMA(beta1)
+        return self.rule_of(remember, SecondMoment(beta2, group["eps"]), group)
 
     def rule_of(self, remember: Filter, metric: Metric, group: Group, **parts: Any) -> Rule:
         """A rule with a constant step and decoupled decay, unless others are given."""
