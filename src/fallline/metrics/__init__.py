@@ -3,6 +3,7 @@
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .polar import SVD, NewtonSchulz, Polar
+from .root import inverse_root
 from .shaped import Keller, MatchRMS, Shaped
 from .sign import Sign
 from .spectral import Spectral
@@ -18,4 +19,5 @@ __all__ = [
     "Shaped",
     "Sign",
     "Spectral",
+    "inverse_root",
 ]
