@@ -1,6 +1,6 @@
 """Fallline: optimizers that choose their own hyperparameters while they train, and show why."""
 
-from .combines import Coupled, Decoupled
+from .combines import Coupled, Decoupled, Trailing
 from .core.descent import Descent
 from .core.error import AgreementError, CheckpointError, NonFiniteError, OwnershipError, SlotError
 from .core.network import roles
@@ -13,6 +13,7 @@ from .filters import (
     GainOf,
     HeavyBall,
     Identity,
+    Late,
     Nesterov,
     Probe,
     QuasiHyperbolic,
@@ -20,17 +21,31 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
-from .metrics import SVD, Euclid, Keller, MatchRMS, NewtonSchulz, SecondMoment, Sign, Spectral
+from .metrics import (
+    SVD,
+    Euclid,
+    Grafted,
+    Keller,
+    Kronecker,
+    MatchRMS,
+    NewtonSchulz,
+    RotatedMoment,
+    SecondMoment,
+    SideMoment,
+    Sign,
+    Spectral,
+)
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import Constant
+from .steps import Constant, Wait
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import SGD, Adam, AdamW, Lion, Muon, gap_adam, gap_sgd
+from .zoo import SGD, SOAP, Adam, AdamW, Lion, Muon, Shampoo, gap_adam, gap_sgd
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EMA",
     "SGD",
+    "SOAP",
     "SVD",
     "Adam",
     "AdamW",
@@ -45,11 +60,14 @@ __all__ = [
     "Euclid",
     "Fixed",
     "GainOf",
+    "Grafted",
     "Greedy",
     "HeavyBall",
     "Identity",
     "Kahan",
     "Keller",
+    "Kronecker",
+    "Late",
     "Lion",
     "MatchRMS",
     "Muon",
@@ -62,17 +80,22 @@ __all__ = [
     "QuasiHyperbolic",
     "Replay",
     "Role",
+    "RotatedMoment",
     "Rule",
     "SecondMoment",
+    "Shampoo",
+    "SideMoment",
     "Sign",
     "SlotError",
     "Span",
     "Spectral",
     "Stochastic",
+    "Trailing",
     "Undamped",
     "UnitGain",
     "UnitPower",
     "View",
+    "Wait",
     "gap_adam",
     "gap_sgd",
     "roles",

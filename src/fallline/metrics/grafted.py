@@ -18,11 +18,11 @@ from ..core.part import Metric
 class Grafted(Metric):
     """Which way one metric says, as far as another would have gone (Shampoo's grafting).
 
-        direction(U) = d |d'| / |d|,    d = metric.direction(U),  d' = size.direction(U),  |.| Frobenius, matrix by matrix
+        direction(U) = d |d'| / |d|,    d = metric.direction(U),    d' = size.direction(U)
 
-    So a learned preconditioner of unknown scale takes over the lr of the metric whose length it has: SecondMoment for
-    Adam's, Euclid for SGD's, Sign for one of fixed size. The unit ball is `metric`'s, norm and dual are, too; power is
-    `size`'s. Memory: both. Reference: Agarwal et al., arXiv 2002.11803.
+    |.|: Frobenius, of every matrix of a stack. So a learned preconditioner of unknown scale takes over the lr of the
+    metric whose length it has: SecondMoment for Adam's, Euclid for SGD's, Sign for one of fixed size. The unit ball is
+    `metric`'s, so norm and dual are, too; power is `size`'s. Memory: both. Reference: Agarwal et al., arXiv 2002.11803.
 
     >>> from fallline import Kronecker, SecondMoment
     >>> print(Grafted(Kronecker(0.95), SecondMoment(0.95)))

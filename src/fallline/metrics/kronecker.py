@@ -20,20 +20,20 @@ from .side import TwoSided, check_learning, due, gram_, rows, square
 class Kronecker(TwoSided):
     """A direction costs what gradients usually measure along its rows and along its columns (Shampoo, ASGO).
 
-        L <- b L + (1 - b) G G^T,    R <- b R + (1 - b) G^T G,    direction(U) = L^(-q) U R^(-q),    q = power / 2
+        L <- b L + (1 - b) G G^T,    R <- b R + (1 - b) G^T G,    direction(U) = L^(-q) U R^(-q),    q = exponent / 2
 
-    D = L^q (x) R^q. sides: "both", or "short": the shorter side alone, with all of `power`; so has a side whose other
-    is longer than `largest`. beta: decay of the averages, which are unbiased; 1 sums. every: steps between roots, the
-    first step included; it reads the clock, for which the host waits on CUDA. eps: floor of the eigenvalues, relative
-    to the largest. Memory: `left`, `right` and their roots: 2 (m^2 + n^2). Nothing learned twice (beta = 0, u = g): it
-    is the polar factor. Reference: Gupta et al., arXiv 1802.09568.
+    D = L^q (x) R^q. sides: "both", or "short": the shorter side alone, with all of `exponent`; so has a side whose
+    other is longer than `largest`. beta: decay of the averages, which are unbiased; 1 sums. every: steps between roots,
+    the first step included; it reads the clock, for which the host waits on CUDA. eps: floor of the eigenvalues,
+    relative to the largest. Memory: `left`, `right` and their roots: 2 (m^2 + n^2). Without averages (beta = 0, u = g)
+    it is the polar factor. Reference: Gupta et al., arXiv 1802.09568.
 
     >>> print(Kronecker(0.95, every=10))
     Kronecker(0.95, every=10)
     """
 
     beta: float = 0.95
-    power: float = 0.5
+    exponent: float = 0.5
     sides: str = "both"
     every: int = 1
     eps: float = 1e-6
@@ -41,8 +41,8 @@ class Kronecker(TwoSided):
 
     def __post_init__(self) -> None:
         check_learning(self.beta, self.every, self.largest, summed=True)
-        if not (self.power > 0 and self.eps > 0) or self.sides not in ("both", "short"):
-            raise ValueError(f"Invalid {self!r}: power and eps are positive, and sides is 'both' or 'short'.")
+        if not (self.exponent > 0 and self.eps > 0) or self.sides not in ("both", "short"):
+            raise ValueError(f"Invalid {self!r}: exponent and eps are positive, and sides is 'both' or 'short'.")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Gram matrices and their inverse roots, which are 0: nothing moves before a gradient was seen."""
@@ -55,7 +55,7 @@ class Kronecker(TwoSided):
             gram_(left, x, self.beta, weight)
             gram_(right, x.mT, self.beta, weight)
             if due(n, self.every):
-                roots_(roots, (left, right), x, 1.0 if self.beta == 1 else 1 - self.beta**n, self.power, self.eps)
+                roots_(roots, (left, right), x, 1.0 if self.beta == 1 else 1 - self.beta**n, self.exponent, self.eps)
 
 
 GRAMS = ("left", "right", "left_root", "right_root")
@@ -64,17 +64,20 @@ GRAMS = ("left", "right", "left_root", "right_root")
 def gram_memory(p: Tensor, largest: int, sides: str = "both") -> dict[str, Tensor]:
     """`left` and `right`, where they are learned, and their roots; all 0."""
     m, n = p.shape[-2:]
-    learned = {"left": m <= largest and (m <= n or sides == "both"), "right": n <= largest and (n < m or sides == "both")}
+    learned = {
+        "left": m <= largest and (m <= n or sides == "both"),
+        "right": n <= largest and (n < m or sides == "both"),
+    }
     made = {side: square(p, k, learned[side]) for side, k in (("left", m), ("right", n))}
     return made | {f"{side}_root": torch.zeros_like(a) for side, a in made.items()}
 
 
-def roots_(roots: list[Tensor], grams: tuple[Tensor, ...], x: Tensor, mass: float, power: float, eps: float) -> None:
-    """roots <- (grams / mass)^(-power / number of learned sides)."""
+def roots_(roots: list[Tensor], grams: tuple[Tensor, ...], x: Tensor, mass: float, exponent: float, eps: float) -> None:
+    """roots <- (grams / mass)^(-exponent / number of learned sides)."""
     learned = [a.shape[-1] == k for a, k in zip(grams, x.shape[-2:], strict=True)]
     for root, a, known in zip(roots, grams, learned, strict=True):
         if known:
-            root.copy_(inverse_root(a / mass, sum(learned) / power, eps))
+            root.copy_(inverse_root(a / mass, sum(learned) / exponent, eps))
 
 
 @final

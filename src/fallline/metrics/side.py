@@ -85,7 +85,7 @@ def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     a = a.nan_to_num(0.0, 0.0, 0.0)
     try:
         values, q = torch.linalg.eigh(a)
-    except torch.linalg.LinAlgError:
+    except RuntimeError:  # a LinAlgError, or no memory for the workspace
         values, q = (x.to(a) for x in torch.linalg.eigh(a.double().cpu()))
     return values, q
 

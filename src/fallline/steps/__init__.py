@@ -1,5 +1,9 @@
 """How far: step rules."""
 
 from .constant import Constant
+from .wait import Wait
 
-__all__ = ["Constant"]
+__all__ = [
+    "Constant",
+    "Wait",
+]

@@ -30,7 +30,7 @@ class Wait(Step):
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise ValueError(f"Invalid steps: {self.steps}; give the number of steps to wait, 1 or more, or Constant().")
+            raise ValueError(f"Invalid steps: {self.steps}; wait for 1 or more, or use Constant().")
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr, or 0."""

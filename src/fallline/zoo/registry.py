@@ -14,6 +14,8 @@ from .lion import Lion
 from .muon import Muon
 from .routed import BY_SHAPE
 from .sgd import SGD
+from .shampoo import Shampoo
+from .soap import SOAP
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,13 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
+    Entry(
+        "shampoo",
+        "Gupta et al., arXiv 1802.09568",
+        "EMA → both Gram roots, grafted",
+        partial(Shampoo, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
 )

@@ -1,0 +1,251 @@
+"""Preconditioners learned from Gram matrices: optimizers beside loops from their equations, and identities."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from fallline import (
+    EMA,
+    SOAP,
+    SVD,
+    Euclid,
+    Grafted,
+    Identity,
+    Kronecker,
+    Late,
+    RotatedMoment,
+    Rule,
+    SecondMoment,
+    Shampoo,
+    SideMoment,
+    Spectral,
+    Trailing,
+    Wait,
+)
+from fallline.core.memory import Memory
+from laws import filter as filters
+from laws.metric import LAWS, T, power_follows_the_taps_or_nothing, prepared
+from sampler import noisy_descent
+
+SHAPES = ((5, 4), (4, 5), (4, 4))
+FREE = {"roles": "by shape", "state_dtype": torch.float64}
+METRICS = (
+    Kronecker(0.9),
+    Kronecker(1.0, 1.0),
+    Kronecker(0.9, sides="short", every=2),
+    Kronecker(0.9, largest=4),
+    SideMoment(0.9),
+    RotatedMoment(0.9, 0.01, every=1),  # gradients of one direction leave most of V empty: there eps alone is the price
+    RotatedMoment(0.9, 0.01, every=3, largest=4),
+)
+
+
+def matrices(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def parameters(shapes=SHAPES) -> list[Tensor]:
+    return [torch.nn.Parameter(matrices(*shape, seed=9)) for shape in shapes]
+
+
+def walked(opt, steps: int = 25, shapes=SHAPES) -> list[Tensor]:
+    """The weights after each step on a fixed stream."""
+    params = opt.param_groups[0]["params"]
+    seen = []
+    for grads in noisy_descent(3, steps, shapes):
+        for p, g in zip(params, grads, strict=True):
+            p.grad = g
+        opt.step()
+        seen.append([p.detach().clone() for p in params])
+    return seen
+
+
+def agree(opt, loop, steps: int = 25, shapes=SHAPES) -> None:
+    """The optimizer's weights beside those of `loop(w, gradients)`, which yields them after each step."""
+    start = [p.detach().clone() for p in opt.param_groups[0]["params"]]
+    stream = noisy_descent(3, steps, shapes)
+    ours = walked(opt, steps, shapes)
+    for i, w in enumerate(start):
+        for n, told in enumerate(loop(w, [grads[i] for grads in stream])):
+            assert_close(ours[n][i], told, rtol=1e-9, atol=1e-9)
+
+
+# --- laws ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS if law is not power_follows_the_taps_or_nothing])
+@pytest.mark.parametrize("part", METRICS, ids=str)
+def test_law(part, law):
+    for g in (matrices(3, 5), 1e-3 * matrices(6, 4), 1e3 * matrices(2, 3, 4)):
+        law(part, g)
+
+
+@pytest.mark.parametrize("part", METRICS, ids=str)
+def test_power_is_the_trace_of_the_inverse(part):
+    for g in (matrices(3, 5), matrices(2, 5, 3)):
+        mem, gram = prepared(part, g), torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+        units = torch.eye(g.numel(), dtype=g.dtype).view(-1, *g.shape)
+        trace = sum(float((e * part.direction(e, mem, T)).sum()) for e in units)
+        assert_close(part.power(gram, g, mem, T)[0], gram * trace)
+
+
+@pytest.mark.parametrize("law", filters.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", (Late(EMA(0.9)), Late(EMA(0.5), 3)), ids=str)
+def test_a_late_filter_obeys_the_laws_of_filters(part, law):
+    law(part, matrices(9, 4))
+
+
+@pytest.mark.parametrize("part", METRICS, ids=str)
+def test_nothing_and_little_rank_give_no_nan(part):
+    for g in (torch.zeros(4, 6), matrices(4, 1).float() @ matrices(1, 6).float()):
+        mem = Memory(part.memory(g))
+        for n in range(1, 6):
+            part.observe(g, mem, torch.tensor(float(n), dtype=torch.float64))
+            d = part.direction(g, mem, torch.tensor(float(n), dtype=torch.float64))
+            assert d.isfinite().all()
+
+
+def test_a_step_that_will_be_undone_does_not_raise():
+    for part in METRICS:
+        mem = Memory(part.memory(torch.ones(3, 4)))
+        for n in (1.0, 2.0, 3.0):
+            part.observe(torch.full((3, 4), torch.nan), mem, torch.tensor(n, dtype=torch.float64))
+
+
+# --- identities ---------------------------------------------------------------------------------------------------
+
+
+def directed(part, g: Tensor, steps: int = 1) -> Tensor:
+    """The direction for g after it was seen so often."""
+    mem = Memory(part.memory(g))
+    for n in range(1, steps + 1):
+        part.observe(g, mem, torch.tensor(float(n), dtype=torch.float64))
+    return part.direction(g, mem, torch.tensor(float(steps), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("part", (Kronecker(0.0, eps=1e-30), Kronecker(0.0, sides="short", eps=1e-30)), ids=str)
+def test_without_accumulation_shampoo_is_the_polar_factor(part):
+    """T-a.3, T-v.1, T-k.1: (G G^T)^(-1/4) G (G^T G)^(-1/4) = (G G^T)^(-1/2) G = U V^T."""
+    for shape in ((4, 4), (2, 4, 4)):
+        g = matrices(*shape)
+        assert_close(directed(part, g), SVD()(g))
+
+
+def test_one_side_is_enough_for_the_polar_factor_of_a_rectangle():
+    part = Kronecker(0.0, sides="short", eps=1e-30)
+    for g in (matrices(3, 5), matrices(6, 4)):
+        assert_close(directed(part, g), SVD()(g))
+        assert_close(directed(Kronecker(0.0, largest=max(g.shape) - 1, eps=1e-30), g), SVD()(g))
+
+
+def test_the_diagonal_of_one_gradient_normalises_rows_or_columns():
+    """T-k.2: DASGO without memory is row normalisation of the shorter side."""
+    for g, dim in ((matrices(3, 5), 1), (matrices(6, 4), 0)):
+        assert_close(directed(SideMoment(0.0, 1e-30), g), g / g.norm(dim=dim, keepdim=True))
+
+
+@pytest.mark.parametrize("part", METRICS[:3], ids=str)
+def test_learned_sides_turn_with_the_gradients(part):
+    """T-k.3: direction(Q G) = Q direction(G) for orthogonal Q on a side that is learned."""
+    g, q = matrices(4, 6), torch.linalg.qr(matrices(4, 4, seed=1))[0]
+    assert_close(directed(part, q @ g, 3), q @ directed(part, g, 3))
+
+
+def test_soap_of_one_gradient_in_its_own_basis_is_the_polar_factor():
+    """T-v.3: sign in the eigenbasis, in which G is diagonal; off the diagonal 0 / eps."""
+    g = matrices(4, 4)
+    part = RotatedMoment(0.0, eps=1e-9, every=100)
+    assert_close(directed(part, g, 2), SVD()(g), rtol=1e-4, atol=1e-4)
+
+
+def test_soap_that_may_not_turn_is_adam_from_the_second_step():
+    """T-v.2: both sides are longer than allowed. The two put eps in different places."""
+    opt = SOAP(parameters(), 0.01, 0.9, 0.99, 1e-30, weight_decay=0.0, largest=2, **FREE)
+    adam = torch.optim.Adam(parameters(), 0.01, (0.9, 0.99), 1e-30)
+    first, *later = walked(opt, 12)
+    assert_close(first, [p.detach() for p in parameters()])
+    for grads, ours in zip(noisy_descent(3, 12, SHAPES)[1:], later, strict=True):
+        for p, g in zip(adam.param_groups[0]["params"], grads, strict=True):
+            p.grad = g
+        adam.step()
+        assert_close(ours, [p.detach() for p in adam.param_groups[0]["params"]])
+
+
+def test_a_graft_has_the_way_of_one_and_the_length_of_the_other():
+    g = matrices(2, 4, 4)
+    d = directed(Grafted(Kronecker(0.0, eps=1e-30), Euclid()), g)
+    assert_close(d, SVD()(g) * (g.norm(dim=(-2, -1), keepdim=True) / 2))
+    with pytest.raises(ValueError, match="both remember"):
+        Grafted(RotatedMoment(), SecondMoment()).memory(g)
+
+
+# --- loops from the equations -------------------------------------------------------------------------------------
+
+
+def root(a: Tensor, power: float, floor: float) -> Tensor:
+    values, q = torch.linalg.eigh(a)
+    return q @ torch.diag((values.clamp(min=0) + floor * values[-1]) ** power) @ q.T
+
+
+def shampoo(w, gradients, lr=0.01, b1=0.95, b2=0.9, decay=0.1, every=3, floor=1e-6):
+    m, v, left, right = torch.zeros_like(w), torch.zeros_like(w), 0.0, 0.0
+    for n, g in enumerate(gradients, start=1):
+        m = b1 * m + (1 - b1) * g
+        v = 0.95 * v + 0.05 * g**2
+        left, right = b2 * left + (1 - b2) * g @ g.T, b2 * right + (1 - b2) * g.T @ g
+        if (n - 1) % every == 0:
+            roots = [root(a / (1 - b2**n), -1 / 4, floor) for a in (left, right)]
+        mhat = m / (1 - b1**n)
+        d = roots[0] @ mhat @ roots[1]
+        adam = mhat / ((v / (1 - 0.95**n)).sqrt() + 1e-8)
+        w = (1 - lr * decay) * w - lr * d * adam.norm() / d.norm()
+        yield w
+
+
+def test_shampoo_walks_as_its_equations():
+    opt = Shampoo(parameters(), 0.01, beta2=0.9, weight_decay=0.1, every=3, **FREE)
+    agree(opt, shampoo)
+
+
+def soap(w, gradients, lr=0.01, b1=0.9, b2=0.95, eps=1e-8, decay=0.1, every=3):
+    """The order of the official code, with m kept in the basis and turned along with it."""
+    m, v = torch.zeros_like(w), torch.zeros_like(w)
+    for s, g in enumerate(gradients):
+        if s == 0:
+            left, right = (1 - b2) * g @ g.T, (1 - b2) * g.T @ g
+            q, r = (torch.linalg.eigh(a)[1].flip(1) for a in (left, right))
+            yield w
+            continue
+        turned = q.T @ g @ r
+        m, v = b1 * m + (1 - b1) * turned, b2 * v + (1 - b2) * turned**2
+        size = lr * (1 - b2**s) ** 0.5 / (1 - b1**s)
+        w = w - size * q @ (m / (v.sqrt() + eps)) @ r.T
+        w = w - lr * decay * w
+        m = q @ m @ r.T
+        left, right = b2 * left + (1 - b2) * g @ g.T, b2 * right + (1 - b2) * g.T @ g
+        if s % every == 0:
+            rows, columns = (torch.argsort((x.T @ a @ x).diag(), descending=True) for a, x in ((left, q), (right, r)))
+            v = v[rows][:, columns]
+            q, r = torch.linalg.qr(left @ q[:, rows])[0], torch.linalg.qr(right @ r[:, columns])[0]
+        m = q.T @ m @ r
+        yield w
+
+
+def test_soap_walks_as_the_official_code():
+    agree(SOAP(parameters(), 0.01, 0.9, weight_decay=0.1, every=3, **FREE), soap)
+
+
+def test_soap_chooses_its_momentum():
+    opt = SOAP(parameters(), 0.01, "auto", **FREE)
+    walked(opt, 12)
+    assert opt.param_groups[0]["momentum"] in (0.5, 0.9, 0.99)
+
+
+def test_muon_is_shampoo_without_memory():
+    g = matrices(4, 4)
+    rule = Rule(Identity(), Kronecker(0.0, eps=1e-30), Wait(), Trailing())
+    assert rule.matrix and "Kronecker" in str(rule)
+    assert_close(directed(rule.metric, g), Spectral(SVD()).direction(g, Memory({}), T))
