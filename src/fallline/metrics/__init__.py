@@ -8,23 +8,46 @@ from .polar import SVD, NewtonSchulz, Polar
 from .root import inverse_root
 from .rotated import RotatedMoment
 from .shaped import Keller, MatchRMS, Shaped
+from .preconditioned import Preconditioned
+from .resized import Exact, OwnDual, Weighted
+from .row import Columns, Rows
+from .schatten import KyFan, Nuclear, Schatten
+from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .spectral import Spectral
+from .whole import Frobenius, VectorRMS
 
 __all__ = [
+    "FACTORS",
     "SVD",
+    "Columns",
     "Euclid",
     "Grafted",
     "Keller",
     "Kronecker",
+    "Exact",
+    "FanIn",
+    "FanOut",
+    "FanRatio",
+    "Frobenius",
+    "Keller",
+    "KyFan",
     "MatchRMS",
     "NewtonSchulz",
+    "Nuclear",
+    "OwnDual",
     "Polar",
     "RotatedMoment",
+    "Preconditioned",
+    "Rows",
+    "Schatten",
     "SecondMoment",
     "Shaped",
     "SideMoment",
     "Sign",
     "Spectral",
     "inverse_root",
+    "VectorRMS",
+    "Weighted",
+    "shaped",
 ]
