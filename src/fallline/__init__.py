@@ -23,17 +23,6 @@ from .filters import (
 )
 from .metrics import (
     SVD,
-    Euclid,
-    Grafted,
-    Keller,
-    Kronecker,
-    MatchRMS,
-    NewtonSchulz,
-    RotatedMoment,
-    SecondMoment,
-    SideMoment,
-    Sign,
-    Spectral,
     Columns,
     Euclid,
     Exact,
@@ -41,29 +30,36 @@ from .metrics import (
     FanOut,
     FanRatio,
     Frobenius,
+    Grafted,
     Keller,
+    Kronecker,
     KyFan,
     MatchRMS,
     NewtonSchulz,
     Nuclear,
     OwnDual,
     Preconditioned,
+    RotatedMoment,
     Rows,
     Schatten,
     SecondMoment,
+    SideMoment,
     Sign,
     Spectral,
+    Varied,
     VectorRMS,
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import Constant, Wait
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import SGD, SOAP, Adam, AdamW, Lion, Muon, Shampoo, gap_adam, gap_sgd
+from .zoo import ASGO, DASGO, SGD, SOAP, Adam, AdamW, DeVA, Lion, Muon, Shampoo, gap_adam, gap_sgd
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASGO",
+    "DASGO",
     "EMA",
     "SGD",
     "SOAP",
@@ -77,6 +73,7 @@ __all__ = [
     "Cone",
     "Constant",
     "Coupled",
+    "DeVA",
     "Decoupled",
     "Descent",
     "Euclid",
@@ -94,8 +91,8 @@ __all__ = [
     "Kahan",
     "Keller",
     "Kronecker",
-    "Late",
     "KyFan",
+    "Late",
     "Lion",
     "MatchRMS",
     "Muon",
@@ -127,6 +124,7 @@ __all__ = [
     "Undamped",
     "UnitGain",
     "UnitPower",
+    "Varied",
     "VectorRMS",
     "View",
     "Wait",

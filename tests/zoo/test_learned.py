@@ -8,14 +8,19 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from fallline import (
+    ASGO,
+    DASGO,
     EMA,
     SOAP,
     SVD,
+    DeVA,
     Euclid,
     Grafted,
     Identity,
     Kronecker,
     Late,
+    MatchRMS,
+    Muon,
     RotatedMoment,
     Rule,
     SecondMoment,
@@ -23,6 +28,7 @@ from fallline import (
     SideMoment,
     Spectral,
     Trailing,
+    Varied,
     Wait,
 )
 from fallline.core.memory import Memory
@@ -236,6 +242,86 @@ def soap(w, gradients, lr=0.01, b1=0.9, b2=0.95, eps=1e-8, decay=0.1, every=3):
 
 def test_soap_walks_as_the_official_code():
     agree(SOAP(parameters(), 0.01, 0.9, weight_decay=0.1, every=3, **FREE), soap)
+
+
+def asgo(w, gradients, lr=0.01, b1=0.9, b2=0.8, decay=0.1, floor=1e-10):
+    m, v = torch.zeros_like(w), 0.0
+    wide = w.shape[0] <= w.shape[1]
+    for g in gradients:
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * (g @ g.T if wide else g.T @ g)
+        d = root(v, -1 / 2, floor) @ m if wide else m @ root(v, -1 / 2, floor)
+        w = (1 - lr * decay) * w - lr * 0.2 * w.numel() ** 0.5 * d / d.norm()
+        yield w
+
+
+def test_asgo_walks_as_its_equations():
+    agree(ASGO(parameters(), 0.01, **FREE), asgo)
+
+
+def dasgo(w, gradients, lr=0.01, b1=0.9, b2=0.8, decay=0.1):
+    m, v = torch.zeros_like(w), 0.0
+    side = 1 if w.shape[0] <= w.shape[1] else 0
+    for g in gradients:
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * (g * g).sum(side, keepdim=True)
+        d = m / v.sqrt()
+        w = (1 - lr * decay) * w - lr * 0.2 * w.numel() ** 0.5 * d / d.norm()
+        yield w
+
+
+def test_dasgo_walks_as_its_equations():
+    agree(DASGO(parameters(), 0.01, **FREE), dasgo)
+
+
+def test_asgo_without_memory_is_muon():
+    """T-k.1: .2 sqrt(mn) U V^T / sqrt(r) = .2 sqrt(max(m, n)) U V^T."""
+    asgo = ASGO(parameters(), 0.01, 0.0, 0.0, 1e-30, **FREE)
+    muon = Muon(parameters(), 0.01, 0.0, 0.1, polar=SVD(), **FREE)
+    assert_close(walked(asgo, 3), walked(muon, 3))
+
+
+def deva(w, gradients, lr=0.003, b1=0.95, b2=0.9, eps=1e-8, decay=0.01, every=3):
+    """m in the basis, turned along with it; the polar factor is taken there."""
+    m, v = torch.zeros_like(w), torch.zeros_like(w)
+    for s, g in enumerate(gradients):
+        if s == 0:
+            left, right = (1 - b2) * g @ g.T, (1 - b2) * g.T @ g
+            q, r = (torch.linalg.eigh(a)[1].flip(1) for a in (left, right))
+            yield w
+            continue
+        turned = q.T @ g @ r
+        m = b1 * m + (1 - b1) * turned
+        lengths = m.norm(dim=1, keepdim=True) * m.norm(dim=0, keepdim=True)
+        v = b2 * v + (1 - b2) * lengths
+        x, _, y = torch.linalg.svd((1 - b1) * turned + b1 * m, full_matrices=False)
+        d = x @ y * lengths.sqrt() / (v + eps).sqrt() * 0.2 * max(w.shape) ** 0.5
+        w = w - lr * (1 - b2**s) ** 0.5 / (1 - b1**s) * q @ d @ r.T
+        w = w - lr * decay * w
+        m = q @ m @ r.T
+        left, right = b2 * left + (1 - b2) * g @ g.T, b2 * right + (1 - b2) * g.T @ g
+        if s % every == 0:
+            rows, columns = (torch.argsort((x.T @ a @ x).diag(), descending=True) for a, x in ((left, q), (right, r)))
+            v = v[rows][:, columns]
+            q, r = torch.linalg.qr(left @ q[:, rows])[0], torch.linalg.qr(right @ r[:, columns])[0]
+        m = q.T @ m @ r
+        yield w
+
+
+def test_deva_walks_as_its_equations():
+    agree(DeVA(parameters(), beta2=0.9, every=3, polar=SVD(), **FREE), deva)
+
+
+def test_deva_without_memory_of_the_variance_is_muon():
+    """T-x.3, up to the correction for the bias: 1 / (1 - b1) at its first step."""
+    g, part = matrices(4, 5), Varied(MatchRMS(Spectral(SVD())), 0.9, 0.0, 1e-30)
+    assert_close(directed(part, g, 2), directed(part.metric, g) / (1 - 0.9))
+
+
+@pytest.mark.parametrize("build", (Shampoo, SOAP, ASGO, DASGO, DeVA))
+def test_vectors_and_embeddings_go_to_the_rest(build):
+    model = torch.nn.Sequential(torch.nn.Embedding(7, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    opt = build(model)
+    rules = {p: section.rule for section in opt.sections(opt.param_groups[0]) for p in section.params}
+    assert [name for name, p in model.named_parameters() if rules[p].matrix] == ["1.weight"]
 
 
 def test_soap_chooses_its_momentum():

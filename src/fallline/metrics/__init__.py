@@ -5,16 +5,16 @@ from .euclid import Euclid
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .polar import SVD, NewtonSchulz, Polar
-from .root import inverse_root
-from .rotated import RotatedMoment
-from .shaped import Keller, MatchRMS, Shaped
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
+from .root import inverse_root
+from .rotated import RotatedMoment
 from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .spectral import Spectral
+from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
 __all__ = [
@@ -22,23 +22,22 @@ __all__ = [
     "SVD",
     "Columns",
     "Euclid",
-    "Grafted",
-    "Keller",
-    "Kronecker",
     "Exact",
     "FanIn",
     "FanOut",
     "FanRatio",
     "Frobenius",
+    "Grafted",
     "Keller",
+    "Kronecker",
     "KyFan",
     "MatchRMS",
     "NewtonSchulz",
     "Nuclear",
     "OwnDual",
     "Polar",
-    "RotatedMoment",
     "Preconditioned",
+    "RotatedMoment",
     "Rows",
     "Schatten",
     "SecondMoment",
@@ -46,8 +45,9 @@ __all__ = [
     "SideMoment",
     "Sign",
     "Spectral",
-    "inverse_root",
+    "Varied",
     "VectorRMS",
     "Weighted",
+    "inverse_root",
     "shaped",
 ]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
 
-from ..core.field import Field, each, inner
+from ..core.field import Field, each
 from ..core.memory import Memory
 from ..core.part import Metric
+from .bent import Bent
 
 
 @final
 @dataclass(frozen=True)
-class Grafted(Metric):
+class Grafted(Bent):
     """Which way one metric says, as far as another would have gone (Shampoo's grafting).
 
         direction(U) = d |d'| / |d|,    d = metric.direction(U),    d' = size.direction(U)
@@ -29,11 +30,7 @@ class Grafted(Metric):
     Grafted(Kronecker(0.95), SecondMoment(0.95))
     """
 
-    metric: Metric
     size: Metric
-    elementwise: ClassVar[bool] = False
-    matrix: ClassVar[bool] = True
-    linear: ClassVar[bool] = False
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Both."""
@@ -50,18 +47,6 @@ class Grafted(Metric):
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """d |d'| / |d|."""
         return each(_sized, self.metric.direction(u, mem, t), self.size.direction(u, mem, t))
-
-    def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
-        """The metric's."""
-        return self.metric.norm(w, mem, t)
-
-    def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
-        """The metric's."""
-        return self.metric.dual(g, mem, t)
-
-    def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
-        """<g, direction(u_k)>."""
-        return torch.stack([inner(g, self.direction(u, mem, t)) for u in us], -1)
 
     def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
         """That of the metric whose length it has."""

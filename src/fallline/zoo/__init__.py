@@ -1,6 +1,8 @@
 """Named optimizers: sentences made of parts."""
 
 from .adam import Adam, AdamW
+from .asgo import ASGO, DASGO
+from .deva import DeVA
 from .greedy import gap_adam, gap_sgd
 from .lion import Lion
 from .muon import Muon
@@ -9,10 +11,13 @@ from .shampoo import Shampoo
 from .soap import SOAP
 
 __all__ = [
+    "ASGO",
+    "DASGO",
     "SGD",
     "SOAP",
     "Adam",
     "AdamW",
+    "DeVA",
     "Lion",
     "Muon",
     "Shampoo",

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..core.descent import Descent
 from .adam import Adam, AdamW
+from .asgo import ASGO, DASGO
+from .deva import DeVA
 from .greedy import gap_adam, gap_sgd
 from .lion import Lion
 from .muon import Muon
@@ -46,6 +48,24 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
+    Entry(
+        "asgo",
+        "An et al., arXiv 2503.20762",
+        "EMA → root of the shorter side's Gram, exact size",
+        partial(ASGO, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "dasgo",
+        "An et al., arXiv 2503.20762",
+        "EMA → moments of the shorter side, exact size",
+        partial(DASGO, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "deva",
+        "Song et al., arXiv 2602.06880",
+        "Nesterov average → spectral, varied in the eigenbasis",
+        partial(DeVA, lr=0.003, roles=BY_SHAPE),
+    ),
     Entry(
         "shampoo",
         "Gupta et al., arXiv 1802.09568",
