@@ -33,6 +33,7 @@ from .metrics import (
     Grafted,
     Keller,
     Kronecker,
+    Kullback,
     KyFan,
     MatchRMS,
     NewtonSchulz,
@@ -53,7 +54,7 @@ from .metrics import (
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import Constant, Wait
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import ASGO, DASGO, SGD, SOAP, Adam, AdamW, DeVA, Lion, Muon, Shampoo, gap_adam, gap_sgd
+from .zoo import ASGO, DASGO, SGD, SOAP, Adam, AdamW, DeVA, KLShampoo, Lion, Muon, Shampoo, gap_adam, gap_sgd
 
 __version__ = "0.1.0"
 
@@ -88,9 +89,11 @@ __all__ = [
     "Greedy",
     "HeavyBall",
     "Identity",
+    "KLShampoo",
     "Kahan",
     "Keller",
     "Kronecker",
+    "Kullback",
     "KyFan",
     "Late",
     "Lion",

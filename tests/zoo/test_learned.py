@@ -17,7 +17,9 @@ from fallline import (
     Euclid,
     Grafted,
     Identity,
+    KLShampoo,
     Kronecker,
+    Kullback,
     Late,
     MatchRMS,
     Muon,
@@ -43,6 +45,9 @@ METRICS = (
     Kronecker(1.0, 1.0),
     Kronecker(0.9, sides="short", every=2),
     Kronecker(0.9, largest=4),
+    Kronecker(0.9, largest=2),
+    Kullback(0.9, every=2),
+    Kullback(0.9, largest=4),
     SideMoment(0.9),
     RotatedMoment(0.9, 0.01, every=1),  # gradients of one direction leave most of V empty: there eps alone is the price
     RotatedMoment(0.9, 0.01, every=3, largest=4),
@@ -244,6 +249,37 @@ def test_soap_walks_as_the_official_code():
     agree(SOAP(parameters(), 0.01, 0.9, weight_decay=0.1, every=3, **FREE), soap)
 
 
+def kl_shampoo(w, gradients, lr=0.01, b1=0.95, b2=0.9, decay=0.1, every=3, floor=1e-6):
+    m, (rows, columns) = torch.zeros_like(w), w.shape
+    size = gradients[0].square().mean().sqrt()
+    left, right = size * torch.eye(rows, dtype=w.dtype), size * torch.eye(columns, dtype=w.dtype)
+    for n, g in enumerate(gradients, start=1):
+        if (n - 1) % every == 0:
+            a, b = root(left, -1 / 2, floor), root(right, -1 / 2, floor)
+        left, right = (
+            b2 * left + (1 - b2) / columns * g @ b @ b @ g.T,
+            b2 * right + (1 - b2) / rows * g.T @ a @ a @ g,
+        )
+        m = b1 * m + (1 - b1) * g
+        w = (1 - lr * decay) * w - lr * a @ m @ b / (1 - b1**n)
+        yield w
+
+
+def test_kl_shampoo_walks_as_its_equations():
+    agree(KLShampoo(parameters(), 0.01, beta2=0.9, weight_decay=0.1, every=3, **FREE), kl_shampoo)
+
+
+def test_both_sides_together_fit_a_covariance_that_is_a_product():
+    """G = A X B with white X has the covariance A A^T (x) B^T B, which L (x) R finds up to noise."""
+    a, b = torch.diag(torch.tensor([1.0, 2.0, 4.0]).double()), torch.diag(torch.tensor([1.0, 3.0]).double())
+    part = Kullback(0.99, eps=1e-12)
+    mem, noise = Memory(part.memory(torch.zeros(3, 2, dtype=torch.float64))), matrices(600, 3, 2)
+    for n, x in enumerate(noise, start=1):
+        part.observe(1e-3 * a @ x @ b, mem, torch.tensor(float(n), dtype=torch.float64))
+    found = torch.kron(mem.left.diag(), mem.right.diag())
+    assert_close(found, 1e-6 * torch.kron(a.diag(), b.diag()).square(), rtol=0.3, atol=0.0)
+
+
 def asgo(w, gradients, lr=0.01, b1=0.9, b2=0.8, decay=0.1, floor=1e-10):
     m, v = torch.zeros_like(w), 0.0
     wide = w.shape[0] <= w.shape[1]
@@ -316,7 +352,7 @@ def test_deva_without_memory_of_the_variance_is_muon():
     assert_close(directed(part, g, 2), directed(part.metric, g) / (1 - 0.9))
 
 
-@pytest.mark.parametrize("build", (Shampoo, SOAP, ASGO, DASGO, DeVA))
+@pytest.mark.parametrize("build", (Shampoo, KLShampoo, SOAP, ASGO, DASGO, DeVA))
 def test_vectors_and_embeddings_go_to_the_rest(build):
     model = torch.nn.Sequential(torch.nn.Embedding(7, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
     opt = build(model)

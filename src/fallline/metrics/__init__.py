@@ -4,6 +4,7 @@ from .diagonal import SecondMoment
 from .euclid import Euclid
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
+from .kullback import Kullback
 from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
@@ -30,6 +31,7 @@ __all__ = [
     "Grafted",
     "Keller",
     "Kronecker",
+    "Kullback",
     "KyFan",
     "MatchRMS",
     "NewtonSchulz",

@@ -55,7 +55,9 @@ class Kronecker(TwoSided):
             gram_(left, x, self.beta, weight)
             gram_(right, x.mT, self.beta, weight)
             if due(n, self.every):
-                roots_(roots, (left, right), x, 1.0 if self.beta == 1 else 1 - self.beta**n, self.exponent, self.eps)
+                sides = sum(a.shape[-1] == k for a, k in zip((left, right), x.shape[-2:], strict=True))
+                mass = 1.0 if self.beta == 1 else 1 - self.beta**n
+                roots_(roots, (left, right), x, mass, self.exponent / max(1, sides), self.eps)
 
 
 GRAMS = ("left", "right", "left_root", "right_root")
@@ -72,12 +74,11 @@ def gram_memory(p: Tensor, largest: int, sides: str = "both") -> dict[str, Tenso
     return made | {f"{side}_root": torch.zeros_like(a) for side, a in made.items()}
 
 
-def roots_(roots: list[Tensor], grams: tuple[Tensor, ...], x: Tensor, mass: float, exponent: float, eps: float) -> None:
-    """roots <- (grams / mass)^(-exponent / number of learned sides)."""
-    learned = [a.shape[-1] == k for a, k in zip(grams, x.shape[-2:], strict=True)]
-    for root, a, known in zip(roots, grams, learned, strict=True):
-        if known:
-            root.copy_(inverse_root(a / mass, sum(learned) / exponent, eps))
+def roots_(roots: list[Tensor], grams: tuple[Tensor, ...], x: Tensor, mass: float, q: float, eps: float) -> None:
+    """roots <- (grams / mass)^(-q), on the sides that are learned."""
+    for root, a, k in zip(roots, grams, x.shape[-2:], strict=True):
+        if a.shape[-1] == k:
+            root.copy_(inverse_root(a / mass, 1 / q, eps))
 
 
 @final

@@ -7,7 +7,7 @@ from .greedy import gap_adam, gap_sgd
 from .lion import Lion
 from .muon import Muon
 from .sgd import SGD
-from .shampoo import Shampoo
+from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "DeVA",
+    "KLShampoo",
     "Lion",
     "Muon",
     "Shampoo",

@@ -16,7 +16,7 @@ from .lion import Lion
 from .muon import Muon
 from .routed import BY_SHAPE
 from .sgd import SGD
-from .shampoo import Shampoo
+from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 
 
@@ -71,6 +71,12 @@ ENTRIES = (
         "Gupta et al., arXiv 1802.09568",
         "EMA → both Gram roots, grafted",
         partial(Shampoo, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "kl-shampoo",
+        "Lin et al., arXiv 2509.03378",
+        "EMA → both sides fitted together",
+        partial(KLShampoo, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
