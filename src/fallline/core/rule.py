@@ -12,7 +12,7 @@ from torch import Tensor
 from .border import dtensor, near, spread
 from .chooser import Aim, Chooser
 from .error import SlotError, narrow, stranger
-from .field import Field
+from .field import Bundle, Field, each
 from .memory import Memory, State, allocate, real
 from .part import Combine, Filter, Map, Metric, Part, Step
 from .view import View
@@ -28,6 +28,7 @@ SLOTS: dict[str, type[Part]] = {
     "write": Write,
 }
 NEAREST, AS_IT_IS = Nearest(), View()
+OBSERVE = ("before", "metric", "after", "step")  # the slots that watch the raw gradient beside the filter
 SEEN = ("before", "metric", "after")  # the slots between which a field stays a stack
 
 
@@ -145,7 +146,7 @@ class Rule:
     @cached_property
     def stacked(self) -> bool:
         """Whether metric and maps see a weight as a stack of matrices."""
-        return any(part.matrix for slot, part in self.parts.items() if slot in (*SEEN, "filter", "combine"))
+        return any(part.matrix for slot, part in self.parts.items() if slot != "write")
 
     def sees(self, slot: str, x: Field) -> Field:
         """A field as the part of a slot sees it."""
@@ -187,10 +188,11 @@ class Rule:
         return self.combine.gradient(g, self._open(p, mem, t), mem["combine"], t)
 
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
-        """Filter, metric and step take in the gradient."""
+        """Filter, maps, metric and step take in the gradient."""
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
-        self.metric.observe(self.sees("metric", g), mem["metric"], t)
-        self.step.observe(g, mem["step"], t)
+        for slot in OBSERVE:
+            if part := getattr(self, slot):
+                part.observe(self.sees(slot, g), mem[slot], t)
 
     def measure(self, g: Field, mem: dict[str, Memory], t: Tensor) -> dict[str, Tensor]:
         """Each measuring part's share of the inner products, [tensors, numbers] by slot."""
@@ -216,12 +218,18 @@ class Rule:
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
-            move = self.view.close(move, work)
+            move, size = self.view.close(move, work), self._spread(size, d, work)
         self.combine.enter(w, move, size, mem["combine"], t)
         if self.combine.matrix:
             work.copy_(self.view.close(w, work))  # where w is no view of them
         if work is not p:
             self.write.close(p, work, mem["write"], t)
+
+    def _spread(self, size: Field | float, d: Field, like: Field) -> Field | float:
+        """Step lengths of matrices or columns as a field like the weights; one number for all stays one."""
+        if isinstance(size, Bundle) or (isinstance(size, Tensor) and size.dim()):
+            return self.view.close(each(lambda s, x: s.expand_as(x), size, d), like)
+        return size
 
     def _open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""

@@ -2,6 +2,7 @@
 
 from .diagonal import SecondMoment
 from .euclid import Euclid
+from .fitted import Fitted
 from .polar import SVD, NewtonSchulz, Polar
 from .shaped import Keller, MatchRMS, Shaped
 from .sign import Sign
@@ -10,6 +11,7 @@ from .spectral import Spectral
 __all__ = [
     "SVD",
     "Euclid",
+    "Fitted",
     "Keller",
     "MatchRMS",
     "NewtonSchulz",

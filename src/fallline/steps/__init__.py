@@ -1,5 +1,6 @@
 """How far: step rules."""
 
 from .constant import Constant
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
 
-__all__ = ["Constant"]
+__all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio"]
