@@ -34,6 +34,11 @@ class Chain(Map):
         pairs = (("first", self.first), ("second", self.second))
         return {f"{place}.{name}": x for place, part in pairs for name, x in part.memory(p).items()}
 
+    @property
+    def observes(self) -> bool:
+        """Whether one of them watches the raw gradient."""
+        return self.first.observes or self.second.observes
+
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """Both watch the raw gradient."""
         self.first.observe(g, mem.within("first"), t)

@@ -38,6 +38,11 @@ class Through(Map):
         """The metric's."""
         return self.metric.memory(p)
 
+    @property
+    def observes(self) -> bool:
+        """Whether the metric learns."""
+        return self.metric.observes
+
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The metric's."""
         self.metric.observe(g, mem, t)
