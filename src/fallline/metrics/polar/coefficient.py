@@ -73,14 +73,14 @@ SETS: dict[str, tuple[Triple, ...]] = {
 
 @lru_cache(maxsize=64)
 def triples(named: str | tuple[Triple, ...], steps: int | None, safety: float) -> tuple[Triple, ...]:
-    """The steps of a set, the last one repeated or left out; all but the final one act on x / safety.
+    """The steps of a set, the last one repeated or left out; all of the set but its last act on x / safety.
 
     >>> triples("cubic", 2, 1.0)
     ((1.5, -0.5, 0.0), (1.5, -0.5, 0.0))
     """
     found = SETS[named] if isinstance(named, str) else named
-    found = found[:steps] + found[-1:] * ((steps or 0) - len(found))
-    return tuple((a / safety, b / safety**3, c / safety**5) for a, b, c in found[:-1]) + found[-1:]
+    safe = tuple((a / safety, b / safety**3, c / safety**5) for a, b, c in found[:-1]) + found[-1:]
+    return safe[:steps] + safe[-1:] * ((steps or 0) - len(safe))
 
 
 def check(named: object, steps: int | None, safety: float) -> None:
