@@ -9,6 +9,8 @@ from .resized import Exact, OwnDual, Weighted
 from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
+from .root import inverse_root
+from .shaped import Keller, MatchRMS, Shaped
 from .sign import Sign
 from .spectral import Spectral
 from .whole import Frobenius, VectorRMS
@@ -41,4 +43,5 @@ __all__ = [
     "VectorRMS",
     "Weighted",
     "shaped",
+    "inverse_root",
 ]
