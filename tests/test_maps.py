@@ -11,7 +11,6 @@ from fallline import (
     Clamp,
     Cosh,
     ElementMoment,
-    GramScale,
     Rms,
     RowColScale,
     RowMoment,
@@ -29,7 +28,6 @@ DEGREES = {
     Rms(0.2): 0,
     RowMoment(0.9, eps=1e-30): 1,
     ElementMoment(0.9, eps=1e-30): 0,
-    GramScale(): 0,
     RowColScale("rows"): 0,
     RowColScale("columns", p=1.0): 0,
     RowColScale("rows", p=float("inf"), exponent=0.5): 0.5,
@@ -99,15 +97,6 @@ def test_many_sweeps_balance_both_sides_and_forget_diagonals():
     assert_close(mapped(sinkhorn, left * x * right), mapped(sinkhorn, x))
     once = RowColScale("together", exponent=0.5)
     assert (mapped(once, left * x * right) - mapped(once, x)).abs().max() > 1e-2
-
-
-def test_gram_scale_bounds_the_spectrum_and_turns_with_the_right_side_only():
-    """T-f.1 and T-f.3."""
-    x = matrix(5, 9) * torch.logspace(0, -4, 5, dtype=torch.float64)[:, None]
-    assert torch.linalg.matrix_norm(mapped(GramScale(), x), 2) <= 1 + 1e-12
-    q, p = torch.linalg.qr(matrix(9, 9)).Q, torch.linalg.qr(matrix(5, 5)).Q
-    assert_close(mapped(GramScale(), x @ q), mapped(GramScale(), x) @ q)
-    assert (mapped(GramScale(), p @ x) - p @ mapped(GramScale(), x)).abs().max() > 0.1
 
 
 def test_row_moment_keeps_the_norm_and_without_memory_evens_out_the_rows():

@@ -24,7 +24,6 @@ from fallline import (
     AuON,
     Clamp,
     Fitted,
-    GramScale,
     Muon,
     MuonEq,
     NewtonSchulz,
@@ -32,13 +31,16 @@ from fallline import (
     NorMuon,
     OLion,
     PolarAdamW,
+    PolarGrad,
     RowColScale,
     RowMoment,
     Spectral,
     Through,
+    TurboMuon,
 )
 from fallline.core.memory import Memory
 from fallline.metrics import MatchRMS
+from fallline.metrics.polar import AOL
 from fallline.zoo.routed import BY_SHAPE
 
 SHAPES = ((12, 5), (5, 12), (4, 2, 3, 1))
@@ -211,6 +213,31 @@ def olion(w, grads):
     return w
 
 
+def turbo(w, grads):
+    past = Averages(0.95)
+    for g in grads:
+        u = past(g)[1]
+        y = almost(u if g.shape[0] <= g.shape[1] else u.T)
+        for a, b, c in (
+            (4.6051, -9.6552, 5.6769),
+            (4.7505, -6.0861, 2.1790),
+            (2.7763, -2.3190, 0.5523),
+            (2.4231, -2.2861, 0.8193),
+        ):
+            gram = y @ y.T
+            y = a * y + (b * gram + c * gram @ gram) @ y
+        w = (1 - LR * WD) * w - LR * match(g) * (y if g.shape[0] <= g.shape[1] else y.T)
+    return w
+
+
+def polargrad(w, grads):
+    past = Averages(0.95)
+    for g in grads:
+        m = past(g)[0]
+        w = (1 - LR * WD) * w - LR * torch.linalg.matrix_norm(m, "nuc") * exact(m)
+    return w
+
+
 LOOPS = {
     "normuon": (NorMuon, {}, normuon),
     "normuon, paper": (NorMuon, {"shape": "exact"}, normuon_paper),
@@ -228,6 +255,8 @@ LOOPS = {
     "egd": (EGD, {}, egd),
     "polar-adamw": (PolarAdamW, {}, polar_adamw),
     "olion": (OLion, {}, olion),
+    "turbo-muon": (TurboMuon, {}, turbo),
+    "polargrad": (PolarGrad, {}, polargrad),
 }
 
 
@@ -399,28 +428,37 @@ def test_auon_is_momentum_sgd_and_its_hybrid_muon():
 # --- Turbo-Muon (f) -----------------------------------------------------------------------------------------------
 
 
+def almost(x: Tensor) -> Tensor:
+    """diag(s) X with s_i = (sum_j |A_ij|)^(-1/2), A = X X^T."""
+    return x / (x @ x.T).abs().sum(1, keepdim=True).sqrt()
+
+
 def test_the_almost_orthogonal_start_changes_the_target():
     """T-f.2: the limit is the polar factor of the scaled matrix, near that of the matrix only if rows are alike."""
-    x = noise((64, 128), 1)[0]
-    x = x - x.mean()
+    x = noise((64, 128), 1, common=0.0)[0]
     spread = torch.logspace(0, -2, 64, dtype=torch.float64)[:, None] * x
-    t = torch.tensor(1.0)
+    many = NewtonSchulz("cubic", start=AOL(), steps=60)
     for one, near in ((x, 0.999), (spread, 0.99)):
-        y = GramScale()(one, Memory({}), t)
-        z = y
-        for _ in range(60):
-            z = 1.5 * z - 0.5 * z @ z.T @ z
-        assert_close(z, exact(y), rtol=1e-6, atol=1e-6)
-        assert near < cosine(z, exact(one)) < near + 0.009
+        found = direction(TurboMuon, [one], momentum=0.0, polar=many, shape="none")
+        assert_close(found, exact(almost(one)), rtol=1e-6, atol=1e-6)
+        assert near < cosine(found, exact(one)) < near + 0.009
+
+
+def test_turbo_muon_turns_with_the_inputs_only():
+    """T-f.3: the rows' scale depends on the basis of the outputs."""
+    x = torch.logspace(0, -4, 5, dtype=torch.float64)[:, None] * noise((5, 9), 1)[0]
+    q, p = exact(noise((9, 9), 1, seed=1)[0]), exact(noise((5, 5), 1, seed=2)[0])
+    moved = direction(TurboMuon, [x])
+    assert_close(direction(TurboMuon, [x @ q]), moved @ q)
+    assert (direction(TurboMuon, [p @ x]) - p @ moved).abs().max() > 0.1
 
 
 def test_equilibrated_rows_and_the_almost_orthogonal_start_differ_by_a_diagonal():
-    """T-n.4: they are the same where rows are orthogonal, and have the same polar factor then."""
+    """T-n.4: one number per row, and none where rows are orthogonal."""
     lengths = torch.logspace(0, -2, 6, dtype=torch.float64)[:, None]
-    x, t = lengths * exact(noise((6, 9), 1)[0]), torch.tensor(1.0)
-    assert_close(RowColScale("rows")(x, Memory({}), t), GramScale()(x, Memory({}), t))
-    y = noise((6, 9), 1)[0]
-    ratio = RowColScale("rows")(y, Memory({}), t) / GramScale()(y, Memory({}), t)
+    x, y, t = lengths * exact(noise((6, 9), 1)[0]), noise((6, 9), 1)[0], torch.tensor(1.0)
+    assert_close(RowColScale("rows")(x, Memory({}), t), almost(x))
+    ratio = RowColScale("rows")(y, Memory({}), t) / almost(y)
     assert_close(ratio, ratio[:, :1].expand(6, 9))
 
 

@@ -5,7 +5,7 @@ from .clamp import Clamp
 from .cosh import Cosh
 from .moment import ElementMoment, RowMoment
 from .rms import Rms
-from .scale import GramScale, RowColScale
+from .scale import RowColScale
 from .through import Through
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Clamp",
     "Cosh",
     "ElementMoment",
-    "GramScale",
     "Rms",
     "RowColScale",
     "RowMoment",

@@ -71,35 +71,6 @@ class RowColScale(Map):
         return inverse(size + self.eps, self.exponent / (1.0 if endless else self.p))
 
 
-@final
-@dataclass(frozen=True)
-class GramScale(Map):
-    """The rows of the short side over the root of their Gram row's 1-norm: no singular value exceeds 1 (Turbo-Muon).
-
-        A = X X^T        s_i = (sum_j |A_ij|)^(-1/2)        X <- diag(s) X        (X^T X and columns if m > n)
-
-    A tight start for Newton-Schulz that costs nothing but A. It changes the target: the polar factor of diag(s) X is
-    that of X only where s is constant. Memory: none. Scale invariant; zero rows stay. Reference: arXiv 2512.04632 (the
-    bound of almost orthogonal layers).
-
-    >>> from fallline.core.memory import Memory
-    >>> GramScale()(torch.tensor([[3.0, 4.0]]), Memory({}), torch.tensor(1.0))
-    tensor([[0.6000, 0.8000]])
-    """
-
-    elementwise: ClassVar[bool] = False
-    matrix: ClassVar[bool] = True
-
-    def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
-        """diag(s) X."""
-        return each(self._scaled, u)
-
-    def _scaled(self, x: Tensor) -> Tensor:
-        wide = x.mT if x.shape[-2] > x.shape[-1] else x
-        s = inverse((wide @ wide.mT).abs().sum(-1, keepdim=True), 0.5)
-        return x * (s if wide is x else s.mT)
-
-
 def inverse(size: Tensor, power: float) -> Tensor:
     """size^-power, and 0 where there is nothing."""
     return torch.where(size > 0, size.clamp_min(torch.finfo(size.dtype).tiny) ** -power, 0.0)

@@ -6,11 +6,10 @@ from .fitted import Fitted
 from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
+from .root import inverse_root
 from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
-from .root import inverse_root
-from .shaped import Keller, MatchRMS, Shaped
 from .sign import Sign
 from .spectral import Spectral
 from .whole import Frobenius, VectorRMS
@@ -20,11 +19,11 @@ __all__ = [
     "SVD",
     "Columns",
     "Euclid",
-    "Fitted",
     "Exact",
     "FanIn",
     "FanOut",
     "FanRatio",
+    "Fitted",
     "Frobenius",
     "Keller",
     "KyFan",
@@ -42,6 +41,6 @@ __all__ = [
     "Spectral",
     "VectorRMS",
     "Weighted",
-    "shaped",
     "inverse_root",
+    "shaped",
 ]

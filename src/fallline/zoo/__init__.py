@@ -13,9 +13,11 @@ from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
 from .polar_adamw import PolarAdamW
+from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
 from .sgd import SGD
+from .turbo import TurboMuon
 
 __all__ = [
     "EGD",
@@ -35,6 +37,8 @@ __all__ = [
     "NorMuon",
     "OLion",
     "PolarAdamW",
+    "PolarGrad",
+    "TurboMuon",
     "gap_adam",
     "gap_sgd",
 ]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ..core.rule import Rule
-from ..metrics import NewtonSchulz, Spectral
+from ..metrics import NewtonSchulz, Spectral, shaped
 from ..metrics.polar import Polar
 from ..steps import AdaGradNorm
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class AdaGO(Routed):
         polar: Polar | None = None,
         **engine: Unpack[Engine],
     ) -> None:
-        self.metric = FACTORS[shape](Spectral(polar or NewtonSchulz()))
+        self.metric = shaped(shape, Spectral(polar or NewtonSchulz()))
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(params, lr, numbers | {"gamma": gamma, "floor": floor} | REST, **engine)
 

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..maps import RowColScale
-from ..metrics import NewtonSchulz, Spectral
+from ..metrics import NewtonSchulz, Spectral, shaped
 from ..metrics.polar import Polar
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class MuonEq(Routed):
         polar: Polar | None = None,
         **engine: Unpack[Engine],
     ) -> None:
-        self.metric = FACTORS[shape](Spectral(polar or NewtonSchulz()))
+        self.metric = shaped(shape, Spectral(polar or NewtonSchulz()))
         self.scale = RowColScale(order, eps=1e-8)
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(params, lr, numbers | REST, **engine)

@@ -9,10 +9,9 @@ from torch import Tensor
 from ..core.part import Map
 from ..core.rule import Rule
 from ..maps import Chain, Rms, RowMoment
-from ..metrics import NewtonSchulz, Spectral
+from ..metrics import NewtonSchulz, Spectral, shaped
 from ..metrics.polar import Polar
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -47,9 +46,8 @@ class NorMuon(Routed):
         polar: Polar | None = None,
         **engine: Unpack[Engine],
     ) -> None:
-        metric = Spectral(polar or NewtonSchulz())
-        self.exact = shape == "exact"
-        self.metric = metric if self.exact else FACTORS[shape](metric)
+        self.exact = shape == "exact"  # after the moment, which must not see a factor that changes from step to step
+        self.metric = shaped("none" if self.exact else shape, Spectral(polar or NewtonSchulz()))
         numbers = {"momentum": momentum, "beta2": beta2, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(params, lr, numbers | REST, **engine)
 

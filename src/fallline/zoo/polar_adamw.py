@@ -9,9 +9,8 @@ from torch import Tensor
 from ..core.rule import Rule
 from ..filters import EMA
 from ..maps import Through
-from ..metrics import NewtonSchulz, SecondMoment, Spectral
+from ..metrics import NewtonSchulz, SecondMoment, Spectral, shaped
 from ..metrics.polar import Polar
-from .muon import FACTORS
 from .routed import Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class PolarAdamW(Routed):
         polar: Polar | None = None,
         **engine: Unpack[Engine],
     ) -> None:
-        self.metric = FACTORS[shape](Spectral(polar or NewtonSchulz()))
+        self.metric = shaped(shape, Spectral(polar or NewtonSchulz()))
         super().__init__(params, lr, {"betas": betas, "eps": eps, "weight_decay": weight_decay}, **engine)
 
     def matrix(self, group: Group) -> Rule:

@@ -22,10 +22,12 @@ from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
 from .polar_adamw import PolarAdamW
+from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
 from .sgd import SGD
+from .turbo import TurboMuon
 
 
 @dataclass(frozen=True)
@@ -100,5 +102,17 @@ ENTRIES = (
         partial(PolarAdamW, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("olion", "arXiv 2602.01105", "Nesterov average → spectral → sign", partial(OLion, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "turbo-muon",
+        "arXiv 2512.04632",
+        "Nesterov average → spectral, AOL start",
+        partial(TurboMuon, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "polargrad",
+        "arXiv 2505.21799",
+        "average → spectral, own nuclear norm",
+        partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+    ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
