@@ -31,6 +31,23 @@ GOLDEN = {
     "asgo": 1177.5651539196292,
     "dasgo": 1177.4676700009172,
     "deva": 906.724700807921,
+    "normuon": 1207.3437486798873,
+    "adamuon": 1177.5753306372228,
+    "adago": 1206.269600491422,
+    "namo": 1186.2217643598744,
+    "namo-d": 1186.3451702512182,
+    "muoneq": 1177.6893086544276,
+    "reg": 1177.5498086263362,
+    "root": 1177.7111997244954,
+    "auon": 1208.6200374221767,
+    "auon-hybrid": 1207.3292076728956,
+    "egd": 1207.2250242911919,
+    "polar-adamw": 1204.2543773897353,
+    "olion": 1177.9981246528503,
+    "muon": 1177.855336336998,
+    "muon-auto": 1178.0387674762985,
+    "turbo-muon": 1177.894068511797,
+    "polargrad": 1207.3290450885343,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

@@ -5,6 +5,7 @@ from .euclid import Euclid
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
+from .fitted import Fitted
 from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
@@ -27,6 +28,7 @@ __all__ = [
     "FanIn",
     "FanOut",
     "FanRatio",
+    "Fitted",
     "Frobenius",
     "Grafted",
     "Keller",

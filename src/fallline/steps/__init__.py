@@ -7,3 +7,6 @@ __all__ = [
     "Constant",
     "Wait",
 ]
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
+
+__all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio"]
