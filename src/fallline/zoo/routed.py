@@ -20,7 +20,7 @@ from ..core.role import Role, Roles, role_of
 from ..core.rule import Rule
 from ..core.section import Section
 from ..core.write import Write
-from ..filters import EMA, QuasiHyperbolic
+from ..filters import EMA, HeavyBall, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant
 from .choice import AUTO_OF_NORM, Betas, Choice, refuse_in_group, split, split_betas
@@ -169,6 +169,12 @@ class Routed(Descent):
         momenta = group["candidates"] or (group["momentum"],)
         bank = [QuasiHyperbolic(b, b if group["nesterov"] else 1.0) for b in momenta]
         return self.choice.filter(bank, judge=self.judge) if group["candidates"] else bank[0]
+
+    def ball(self, group: Group) -> Filter:
+        """g + mu h with h the heavy ball (Nesterov), h itself, or a choice among averages, which are its 1 - mu."""
+        if group["candidates"]:
+            return self.average(group)
+        return Nesterov(group["momentum"]) if group["nesterov"] else HeavyBall(group["momentum"])
 
 
 REST: Group = {"betas": (0.9, 0.95), "eps": 1e-8}  # the numbers of `Routed.rest`
