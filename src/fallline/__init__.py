@@ -1,6 +1,19 @@
 """Fallline: optimizers that choose their own hyperparameters while they train, and show why."""
 
-from .combines import Coupled, Decoupled
+from .combines import (
+    Anchor,
+    Coupled,
+    Decoupled,
+    FixedNorm,
+    FrankWolfe,
+    FrobeniusSphere,
+    LowRankPair,
+    ObliqueSphere,
+    Retract,
+    SpectralSphere,
+    Transport,
+    TwoSided,
+)
 from .core.descent import Descent
 from .core.error import AgreementError, CheckpointError, NonFiniteError, OwnershipError, SlotError
 from .core.network import roles
@@ -22,19 +35,21 @@ from .filters import (
 )
 from .metrics import SVD, Euclid, Keller, MatchRMS, NewtonSchulz, SecondMoment, Sign, Spectral
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import Constant
+from .steps import Constant, Radius
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import SGD, Adam, AdamW, Lion, Muon, gap_adam, gap_sgd
+from .zoo import LMOIGT, SGD, Adam, AdamW, Hyperball, IntrinsicMuon, Lion, Macro, Muon, Pion, Soda, gap_adam, gap_sgd
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EMA",
+    "LMOIGT",
     "SGD",
     "SVD",
     "Adam",
     "AdamW",
     "AgreementError",
+    "Anchor",
     "Bank",
     "CheckpointError",
     "Cone",
@@ -44,31 +59,46 @@ __all__ = [
     "Descent",
     "Euclid",
     "Fixed",
+    "FixedNorm",
+    "FrankWolfe",
+    "FrobeniusSphere",
     "GainOf",
     "Greedy",
     "HeavyBall",
+    "Hyperball",
     "Identity",
+    "IntrinsicMuon",
     "Kahan",
     "Keller",
     "Lion",
+    "LowRankPair",
+    "Macro",
     "MatchRMS",
     "Muon",
     "Nearest",
     "Nesterov",
     "NewtonSchulz",
     "NonFiniteError",
+    "ObliqueSphere",
     "OwnershipError",
+    "Pion",
     "Probe",
     "QuasiHyperbolic",
+    "Radius",
     "Replay",
+    "Retract",
     "Role",
     "Rule",
     "SecondMoment",
     "Sign",
     "SlotError",
+    "Soda",
     "Span",
     "Spectral",
+    "SpectralSphere",
     "Stochastic",
+    "Transport",
+    "TwoSided",
     "Undamped",
     "UnitGain",
     "UnitPower",

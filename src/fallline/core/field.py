@@ -180,8 +180,8 @@ def tensors_of(x: Field) -> list[Tensor]:
     return list(x) if isinstance(x, Bundle) else [x]
 
 
-def each(f: Callable[..., Tensor], *xs: Field) -> Field:
-    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor goes with all tensors of a Bundle."""
+def each(f: Callable[..., Tensor], *xs: Any) -> Field:
+    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor or number goes with all of a Bundle."""
     n = max((len(x) for x in xs if isinstance(x, Bundle)), default=0)
     if not n:
         return f(*xs)

@@ -143,7 +143,8 @@ def _chunks(
     if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in cut(block, 0 if group["foreach"] is False else budget):
+        pieces = [block] if rule.combine.together else cut(block, 0 if group["foreach"] is False else budget)
+        for owners in pieces:
             yield make_chunk(group, rule, owners, state)
 
 

@@ -2,8 +2,27 @@
 
 from .adam import Adam, AdamW
 from .greedy import gap_adam, gap_sgd
+from .intrinsic import IntrinsicMuon
 from .lion import Lion
+from .macro import Macro
 from .muon import Muon
+from .pion import Pion
 from .sgd import SGD
+from .transported import LMOIGT
+from .wrapped import Hyperball, Soda
 
-__all__ = ["SGD", "Adam", "AdamW", "Lion", "Muon", "gap_adam", "gap_sgd"]
+__all__ = [
+    "LMOIGT",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Hyperball",
+    "IntrinsicMuon",
+    "Lion",
+    "Macro",
+    "Muon",
+    "Pion",
+    "Soda",
+    "gap_adam",
+    "gap_sgd",
+]

@@ -10,10 +10,15 @@ from typing import Any
 from ..core.descent import Descent
 from .adam import Adam, AdamW
 from .greedy import gap_adam, gap_sgd
+from .intrinsic import IntrinsicMuon
 from .lion import Lion
+from .macro import Macro
 from .muon import Muon
+from .pion import Pion
 from .routed import BY_SHAPE
 from .sgd import SGD
+from .transported import LMOIGT
+from .wrapped import Hyperball, Soda
 
 
 @dataclass(frozen=True)
@@ -46,5 +51,13 @@ ENTRIES = (
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
+    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
+    Entry(
+        "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
+    ),
+    Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", partial(Macro, lr=0.01, roles=BY_SHAPE)),
+    Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
+    Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
+    Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
