@@ -143,8 +143,8 @@ def _chunks(
     if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        pieces = [block] if rule.combine.together else cut(block, 0 if group["foreach"] is False else budget)
-        for owners in pieces:
+        budget = 0 if group["foreach"] is False else budget
+        for owners in [block] if rule.combine.together else cut(block, budget, bool(rule.wholes)):
             yield make_chunk(group, rule, owners, state)
 
 
