@@ -46,7 +46,7 @@ class LowRankPair(Combine):
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """(A, B) <- s (A, B) + whitened move / (2s)."""
-        shrink = (1 - torch.as_tensor(size) * self.decay) ** 0.5
+        shrink = (1 - size * self.decay) ** 0.5
         half = self._whitened(move, p).div(2 * shrink)
         p.mul_(shrink).add_(half)
 

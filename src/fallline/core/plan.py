@@ -131,6 +131,7 @@ def make_plan(
     rank = {id(p): i for i, p in enumerate(seen.params)}
     for chunk in () if everyone else chunks:
         chunk.ranks = [rank[id(p)] for p in chunk.owners]
+        chunk.straight = chunk.ranks == list(range(len(rank)))
     scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
     dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
     return Plan(chunks, scopes, sections, late, ground(seen, state), others, not late and joint(chunks), dealt)

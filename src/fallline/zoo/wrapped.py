@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..combines import Anchor, Decoupled, FixedNorm
+from ..combines import Anchor, Coupled, Decoupled, FixedNorm
 from ..core.descent import Descent
 from ..core.part import Combine
 from ..core.role import role_of
@@ -56,10 +56,11 @@ class Wrapped(Descent):
 
     def ended(self, section: Section, combine: Combine, places: tuple[int, ...] | None) -> Section:
         """The rule of a section with this combine, for some of its parameters; decay beside the step is dropped."""
-        if not isinstance(section.rule.combine, Decoupled):
+        given = section.rule.combine
+        if not isinstance(given, Decoupled) and given != Coupled():
             raise TypeError(
                 f"{type(self).__name__} needs a base that adds its steps to the weights, but {type(self.base).__name__}"
-                f" ends in {section.rule.combine}. Take one with decoupled decay, such as AdamW, Lion or Muon."
+                f" ends in {given}. Take one with decoupled decay, such as AdamW, Lion or Muon."
             )
         return Section(section.group, replace(section.rule, combine=combine), places)
 
