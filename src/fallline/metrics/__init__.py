@@ -3,19 +3,40 @@
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .polar import SVD, NewtonSchulz, Polar
-from .shaped import Keller, MatchRMS, Shaped
+from .preconditioned import Preconditioned
+from .resized import Exact, OwnDual, Weighted
+from .row import Columns, Rows
+from .schatten import KyFan, Nuclear, Schatten
+from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .spectral import Spectral
+from .whole import Frobenius, VectorRMS
 
 __all__ = [
+    "FACTORS",
     "SVD",
+    "Columns",
     "Euclid",
+    "Exact",
+    "FanIn",
+    "FanOut",
+    "FanRatio",
+    "Frobenius",
     "Keller",
+    "KyFan",
     "MatchRMS",
     "NewtonSchulz",
+    "Nuclear",
+    "OwnDual",
     "Polar",
+    "Preconditioned",
+    "Rows",
+    "Schatten",
     "SecondMoment",
     "Shaped",
     "Sign",
     "Spectral",
+    "VectorRMS",
+    "Weighted",
+    "shaped",
 ]
