@@ -58,9 +58,24 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import Constant, Radius
+from .steps import Constant
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import LMOIGT, SGD, Adam, AdamW, Hyperball, IntrinsicMuon, Lion, Macro, Muon, Pion, Soda, gap_adam, gap_sgd
+from .zoo import (
+    LMOIGT,
+    SGD,
+    Adam,
+    AdamW,
+    Hyperball,
+    IntrinsicMuon,
+    Lion,
+    Macro,
+    Muon,
+    Pion,
+    Scion,
+    Soda,
+    gap_adam,
+    gap_sgd,
+)
 
 __version__ = "0.1.0"
 
@@ -89,8 +104,8 @@ __all__ = [
     "Fixed",
     "FixedNorm",
     "FrankWolfe",
-    "FrobeniusSphere",
     "Frobenius",
+    "FrobeniusSphere",
     "GainOf",
     "Greedy",
     "HeavyBall",
@@ -109,22 +124,21 @@ __all__ = [
     "Nesterov",
     "NewtonSchulz",
     "NonFiniteError",
-    "ObliqueSphere",
-    "OwnershipError",
-    "Pion",
     "Nuclear",
+    "ObliqueSphere",
     "OwnDual",
     "OwnershipError",
+    "Pion",
     "Preconditioned",
     "Probe",
     "QuasiHyperbolic",
-    "Radius",
     "Replay",
     "Retract",
     "Role",
     "Rows",
     "Rule",
     "Schatten",
+    "Scion",
     "SecondMoment",
     "Sign",
     "SlotError",

@@ -27,6 +27,7 @@ from fallline import (
     Rule,
     Soda,
     Spectral,
+    SpectralSphere,
 )
 from kit import differences, owned, snapshot, stream, walk
 
@@ -168,8 +169,6 @@ def lengths(sphere, w):
 @pytest.mark.parametrize("sphere", ["frobenius", "spectral", "rows"])
 def test_macro_is_muon_along_a_sphere(sphere):
     """T-t.1 as well: the length after every step is the first one."""
-    from fallline import SpectralSphere
-
     p = matrix()
     w, m = p.detach().clone(), torch.zeros(SHAPE).double()
     r = lengths(sphere, w)

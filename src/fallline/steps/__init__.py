@@ -1,6 +1,5 @@
 """How far: step rules."""
 
 from .constant import Constant
-from .radius import Radius
 
-__all__ = ["Constant", "Radius"]
+__all__ = ["Constant"]

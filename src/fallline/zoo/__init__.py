@@ -7,6 +7,7 @@ from .lion import Lion
 from .macro import Macro
 from .muon import Muon
 from .pion import Pion
+from .scion import Scion
 from .sgd import SGD
 from .transported import LMOIGT
 from .wrapped import Hyperball, Soda
@@ -22,6 +23,7 @@ __all__ = [
     "Macro",
     "Muon",
     "Pion",
+    "Scion",
     "Soda",
     "gap_adam",
     "gap_sgd",

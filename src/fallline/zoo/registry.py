@@ -16,6 +16,7 @@ from .macro import Macro
 from .muon import Muon
 from .pion import Pion
 from .routed import BY_SHAPE
+from .scion import Scion
 from .sgd import SGD
 from .transported import LMOIGT
 from .wrapped import Hyperball, Soda
@@ -59,5 +60,12 @@ ENTRIES = (
     Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
     Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
     Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),
+    Entry("scion", "arXiv 2502.07529", "average → norm by role, in balls", partial(Scion, lr=2e-3, roles=BY_SHAPE)),
+    Entry(
+        "uscion",
+        "arXiv 2502.07529",
+        "average → norm by role",
+        partial(Scion, lr=2e-3, constrained=False, roles=BY_SHAPE),
+    ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
