@@ -49,6 +49,14 @@ GOLDEN = {
     "muon-auto": 1178.0387674762985,
     "turbo-muon": 1177.894068511797,
     "polargrad": 1207.3290450885343,
+    "scion": 1147.4619946997839,
+    "uscion": 1206.3853210920588,
+    "soda": 1207.930516503186,
+    "hyperball": 1184.1843250941042,
+    "macro": 1183.8188442425267,
+    "lmo_igt": 1207.7669617899483,
+    "pion": 1196.1571042835633,
+    "intrinsic_muon": 1207.1198833165436,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

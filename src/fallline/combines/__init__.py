@@ -1,5 +1,7 @@
 """How a direction enters the weights."""
 
+from .anchor import Anchor
+from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
 from .trailing import Trailing
 
@@ -7,4 +9,24 @@ __all__ = [
     "Coupled",
     "Decoupled",
     "Trailing",
+from .pair import LowRankPair
+from .retract import FixedNorm, Retract
+from .rotation import TwoSided
+from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .transport import Transport
+
+__all__ = [
+    "Anchor",
+    "Coupled",
+    "Decoupled",
+    "FixedNorm",
+    "FrankWolfe",
+    "FrobeniusSphere",
+    "LowRankPair",
+    "ObliqueSphere",
+    "Retract",
+    "SpectralSphere",
+    "Sphere",
+    "Transport",
+    "TwoSided",
 ]

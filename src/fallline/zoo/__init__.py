@@ -8,7 +8,9 @@ from .adamuon import AdaMuon
 from .auon import AuON
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
+from .intrinsic import IntrinsicMuon
 from .lion import Lion
+from .macro import Macro
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -56,6 +58,25 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "TurboMuon",
+from .pion import Pion
+from .scion import Scion
+from .sgd import SGD
+from .transported import LMOIGT
+from .wrapped import Hyperball, Soda
+
+__all__ = [
+    "LMOIGT",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Hyperball",
+    "IntrinsicMuon",
+    "Lion",
+    "Macro",
+    "Muon",
+    "Pion",
+    "Scion",
+    "Soda",
     "gap_adam",
     "gap_sgd",
 ]

@@ -17,7 +17,9 @@ from .adamuon import AdaMuon
 from .auon import AuON
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
+from .intrinsic import IntrinsicMuon
 from .lion import Lion
+from .macro import Macro
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -27,11 +29,15 @@ from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
+from .pion import Pion
 from .routed import BY_SHAPE
+from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 from .turbo import TurboMuon
+from .transported import LMOIGT
+from .wrapped import Hyperball, Soda
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,20 @@ ENTRIES = (
         "arXiv 2505.21799",
         "average → spectral, own nuclear norm",
         partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
+    Entry(
+        "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
+    ),
+    Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", partial(Macro, lr=0.01, roles=BY_SHAPE)),
+    Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
+    Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
+    Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),
+    Entry("scion", "arXiv 2502.07529", "average → norm by role, in balls", partial(Scion, lr=2e-3, roles=BY_SHAPE)),
+    Entry(
+        "uscion",
+        "arXiv 2502.07529",
+        "average → norm by role",
+        partial(Scion, lr=2e-3, constrained=False, roles=BY_SHAPE),
     ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
