@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..combines import Decoupled
 from ..core.chooser import Scale, Selector
 from ..core.descent import Descent
-from ..core.network import guess, roles
+from ..core.guess import guess
+from ..core.network import roles
 from ..core.part import Filter, Metric
 from ..core.role import Role, Roles, role_of
 from ..core.rule import Rule
