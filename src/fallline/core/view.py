@@ -10,7 +10,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from .field import Bundle, Field, each, tensors_of
+from .field import Bundle, Field, Shards, as_field, each, tensors_of
 
 
 @final
@@ -54,12 +54,9 @@ class View:
         return cast(Tensor, Bundle(piece for one in tensors_of(x) for piece in self._cut(one)))
 
     def close(self, y: Field, like: Field) -> Field:
-        """The stacks as weights again, shaped like those that were opened."""
-        if self.pieces == 1:
-            return each(lambda stack, one: self._close(stack, one.shape), y, like)
+        """The stacks as weights again, shaped like those that were opened, or like the whole of these."""
         stacks = iter(tensors_of(y))
-        made = [self._join([next(stacks) for _ in range(self.pieces)], one) for one in tensors_of(like)]
-        return cast(Tensor, Bundle(made)) if isinstance(like, Bundle) else made[0]
+        return as_field([self._join([next(stacks) for _ in range(self.pieces)], shape) for shape in _shapes(like)])
 
     def fold(self, rows: Tensor) -> Tensor:
         """Numbers of stacks, one row each, summed to one row for each weight."""
@@ -90,10 +87,12 @@ class View:
         plain = View(self.stack, 1, self.out)
         return [plain._open(piece) for piece in x.split(self.groups, self.stack + self.cut)]
 
-    def _join(self, stacks: list[Tensor], like: Tensor) -> Tensor:
+    def _join(self, stacks: list[Tensor], shape: torch.Size) -> Tensor:
+        if self.pieces == 1:
+            return self._close(stacks[0], shape)
         plain, at = View(self.stack, 1, self.out), self.stack + self.cut
         assert isinstance(self.groups, tuple)
-        shapes = [torch.Size((*like.shape[:at], n, *like.shape[at + 1 :])) for n in self.groups]
+        shapes = [torch.Size((*shape[:at], n, *shape[at + 1 :])) for n in self.groups]
         return torch.cat([plain._close(y, s) for y, s in zip(stacks, shapes, strict=True)], at)
 
     def _open(self, x: Tensor) -> Tensor:
@@ -117,6 +116,13 @@ class View:
         y = y.reshape(*shape[:lead], *groups, *axes)
         y = y.movedim(lead + len(groups), lead + len(groups) + self.out) if self.out else y
         return y.movedim(lead, at).reshape(shape) if groups else y
+
+
+def _shapes(x: Field) -> list[torch.Size]:
+    """Shapes of weights, whole ones where parts of them lie here."""
+    return (
+        [torch.Size(place.shape) for place in x.places] if isinstance(x, Shards) else [p.shape for p in tensors_of(x)]
+    )
 
 
 @lru_cache(maxsize=256)
