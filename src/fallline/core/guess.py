@@ -65,12 +65,17 @@ def by_shape(name: str, p: Tensor) -> Said:
 
 def whole(name: str, p: Tensor) -> tuple[int, ...]:
     """A parameter's shape; ValueError where a host has left only a part of it, or nothing, so that nobody knows it."""
-    shape = shape_of(p)
-    if type(p).__name__ == "FlatParameter" or getattr(p, "_fsdp_flattened", False) or shape == (0,):
+    shape, who = shape_of(p), name or "a parameter"
+    if type(p).__name__ == "FlatParameter" or getattr(p, "_fsdp_flattened", False):
         raise ValueError(
-            f"Only a piece of {name or 'a parameter'} lies here (shape {shape}), so that nobody can tell what it is: "
-            "FSDP1 flattens parameters, ZeRO-3 takes them away. Norms of matrices need whole ones: train with DDP, or "
-            "leave this network to AdamW."
+            f"FSDP1 does not say which part of {who} lies here, and norms of matrices need whole ones. Shard with "
+            "torch.distributed.fsdp.fully_shard (FSDP2), or leave this network to AdamW."
+        )
+    if shape == (0,):
+        raise ValueError(
+            f"Nothing of {who} lies here (its shape is (0,)), so that nobody can tell what it is. If a host such as "
+            "ZeRO-3 took it away, norms of matrices cannot be had: train with DDP or FSDP2, or leave this network to "
+            "AdamW. If it is empty, leave it out."
         )
     return shape
 

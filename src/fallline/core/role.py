@@ -66,10 +66,18 @@ class Role:
 
 @lru_cache(maxsize=4096)
 def role_of(text: str) -> Role:
-    """The role that prints as this text."""
-    kind, *words = text.split()
-    pair = [int(word[5:]) for word in words if word.startswith("pair=")]
-    return Role(kind, parse(" ".join(word for word in words if not word.startswith("pair="))), *pair[:1])
+    """The role that prints as this text.
+
+    >>> role_of("lora_a pair=3").pair
+    3
+    """
+    kind, *words = text.split() or [""]
+    pair = [word[5:] for word in words if word.startswith("pair=")]
+    try:
+        view = parse(" ".join(word for word in words if not word.startswith("pair=")))
+        return Role(kind, view, *map(int, pair[:1]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"No role: {text!r}. {error} A role is a kind and a view, as 'attention groups=3'.") from error
 
 
 class Entry(NamedTuple):

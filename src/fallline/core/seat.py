@@ -18,7 +18,7 @@ class Seat:
     """One parameter and what is known of it.
 
     name: in the network, without wrappers. leaf: what its module calls it. above: the modules around, nearest first.
-    marks: "tied", "output", "first", "split" (by heads); of parametrizations "length", "direction", "orthogonal", "part".
+    marks: "tied", "output", "first", "split" (by heads), and of parametrizations: length, direction, orthogonal, part.
     """
 
     name: str

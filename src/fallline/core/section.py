@@ -88,8 +88,15 @@ def check_view(section: Section, name: str) -> None:
             continue
         number = next(i for i, other in enumerate(section.group["params"]) if other is p)
         names = section.group.get("param_names")
-        if why := "it is complex" if p.is_complex() else section.rule.view.misfit(tuple(p.shape)):
+        if why := _taken(p) or ("it is complex" if p.is_complex() else section.rule.view.misfit(tuple(p.shape))):
             raise ValueError(
                 f"{name} cannot move {repr(names[number]) if names else f'parameter {number}'} by {section.rule}: "
                 f"{why}. Give it another role, or leave it to another optimizer."
             )
+
+
+def _taken(p: Tensor) -> str | None:
+    """Why a matrix cannot be moved that is not here."""
+    if p.numel() or not hasattr(p, "ds_shape"):
+        return None
+    return f"ZeRO-3 has taken its {tuple(p.ds_shape)} numbers away, and norms need whole matrices. Use DDP or FSDP2"

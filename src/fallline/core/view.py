@@ -130,7 +130,7 @@ def parse(text: str) -> View:
     """The view that prints as this text.
 
     >>> parse("groups=3 out=1"), parse("") == View()
-    (View(stack=0, groups=3, out=1), True)
+    (View(stack=0, groups=3, out=1, cut=0), True)
     """
     words = dict(word.split("=") for word in text.split())
     numbers: Any = {name: _number(value) for name, value in words.items()}
