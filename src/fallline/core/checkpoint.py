@@ -39,11 +39,13 @@ def loading(opt: Descent) -> Iterator[None]:
     saved: dict[str, Any] = {}
 
     def look(_: Any, given: dict[str, Any]) -> dict[str, Any]:
-        given = given | {"param_groups": assigned(opt.param_groups, given["param_groups"])}
-        for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
+        found = given | {"param_groups": assigned(opt.param_groups, given["param_groups"])}
+        for i, (group, told) in enumerate(zip(opt.param_groups, found["param_groups"], strict=False)):
             compare(type(opt).__name__, i, group, opt.sections, told, given["state"])
-        saved.update(given)
-        return given
+        if found["param_groups"] != given["param_groups"]:
+            warnings.warn("The checkpoint says no roles; those given here are kept.", stacklevel=4)
+        saved.update(found)
+        return found
 
     def put_back(_: Any) -> None:
         restore(opt.state, saved, opt._sections())
@@ -64,9 +66,6 @@ def assigned(groups: list[Group], saved: list[Group]) -> list[Group]:
     found = list(saved)
     for i, (group, told) in enumerate(zip(groups, saved, strict=False)):
         if "roles" in group and "roles" not in told:
-            warnings.warn(
-                f"The checkpoint says no roles for {_title(i, group)}; those given here are kept.", stacklevel=5
-            )
             found[i] = told | {"roles": group["roles"]}
         elif "roles" in group:
             _same_roles(i, group, told["roles"])

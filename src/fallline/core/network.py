@@ -14,6 +14,7 @@ from .role import Entry, Roles, plain
 from .seat import Seat, affine, spoken
 
 Modules = dict[str, nn.Module]
+ENDS = {"g": "length", "v": "direction", "orig": ""}  # of torch's older weight_norm and spectral_norm
 SEVERAL = {"heads", "lm_heads", "classifiers"}  # every layer in there is an output layer
 
 
@@ -62,8 +63,9 @@ def _asked(name: str, modules: Modules) -> tuple[str, str, str]:
     if inside and leaf.startswith("original"):
         kinds = {type(module).__name__ for module in modules[path].children()}
         return home.removesuffix("."), weight, _made(kinds, leaf)
-    if leaf.endswith(("_g", "_v", "_orig")) and hasattr(modules[path], leaf.rpartition("_")[0]):
-        return path, leaf.rpartition("_")[0], {"g": "length", "v": "direction"}.get(leaf[-1], "")
+    weight, _, end = leaf.rpartition("_")
+    if end in ENDS and hasattr(modules[path], weight):
+        return path, weight, ENDS[end]
     return path, leaf, ""
 
 
