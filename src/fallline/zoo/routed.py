@@ -85,7 +85,7 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not any(section.rule.matrix for section in self._sections()):
+        if not any(section.rule.matrix and section.params for section in self._sections()):
             raise ValueError(self._idle())
 
     def _idle(self) -> str:
@@ -115,8 +115,9 @@ class Routed(Descent):
         """Write down what every parameter of a group is."""
         named = [one if isinstance(one, tuple) else ("", one) for one in group["params"]]
         said = group.get("roles")
-        if said is None:
-            found = [self._find(str(name), p) for name, p in named]
+        if said is None or said == BY_SHAPE or isinstance(said, Roles | nn.Module):
+            book = self._book if said is None else _book(said)
+            found = [self._find(str(name), p, book, said == BY_SHAPE) for name, p in named]
         else:
             given = [said] * len(named) if isinstance(said, str | Role) else list(said)
             found = [(role_of(str(one)), "you said so") for one in given]
@@ -125,12 +126,12 @@ class Routed(Descent):
         group["roles"] = tuple(str(role) for role, _ in found)
         self.why = [*self.why[: len(getattr(self, "param_groups", []))], tuple(why for _, why in found)]
 
-    def _find(self, name: str, p: Any) -> tuple[Role, str]:
+    def _find(self, name: str, p: Any, book: Roles | None, shapes: bool) -> tuple[Role, str]:
         if not isinstance(p, Tensor):
             return Role("other"), "it is no tensor"  # and torch will say so
-        if self.by_shape:
+        if shapes or (self.by_shape and book is None):
             return by_shape(name, p)
-        if entry := self._book.get(p, name) if self._book else None:
+        if entry := book.get(p, name) if book else None:
             return entry.role, entry.why
         if not self._silent:
             self._silent = True
@@ -144,7 +145,7 @@ class Routed(Descent):
                 f"A group has {len(group['params'])} parameters, but was made with {len(group['roles'])}: somebody has "
                 "put others in their place, and norms need the matrices that were there."
             )
-        found: dict[Rule, list[int]] = {}
+        found: dict[Rule, list[int]] = {} if group["params"] else {self.sentence(group): []}
         for i, word in enumerate(group["roles"]):
             found.setdefault(self.speak(group, role_of(word)), []).append(i)
         return [Section(group, rule, tuple(places)) for rule, places in found.items()]
@@ -179,9 +180,9 @@ class Routed(Descent):
         """The sentence for hidden matrices."""
 
     def rest(self, group: Group) -> Rule:
-        """AdamW, with the group's lr, betas, eps and decay."""
-        beta1, beta2 = group["betas"]
-        return self.rule_of(EMA(beta1), SecondMoment(beta2, group["eps"]), group)
+        """AdamW, with the group's lr, rest_betas, rest_eps and decay."""
+        beta1, beta2 = group["rest_betas"]
+        return self.rule_of(EMA(beta1), SecondMoment(beta2, group["rest_eps"]), group)
 
     def rule_of(self, remember: Filter, metric: Metric, group: Group, **parts: Any) -> Rule:
         """A rule with a constant step and decoupled decay, unless others are given."""
@@ -204,4 +205,5 @@ def _book(said: Any) -> Roles | None:
     raise TypeError(f"Invalid roles: {said!r}; give a model, a table made by fallline.roles(model), or {BY_SHAPE!r}.")
 
 
-REST: Group = {"betas": (0.9, 0.95), "eps": 1e-8}  # the numbers of `Routed.rest`
+# The numbers of `Routed.rest`; called "betas", schedulers and dashboards would take the first for the momentum.
+REST: Group = {"rest_betas": (0.9, 0.95), "rest_eps": 1e-8}
