@@ -73,7 +73,7 @@ def adamw(model: nn.Module, lr: float) -> Optimizer:
 
 def muon(model: nn.Module, lr: float) -> Optimizer:
     """Muon with S-rms, AdamW for embedding, head and vectors."""
-    return Muon([group | {"betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0)
+    return Muon([group | {"rest_betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0)
 
 
 def by_role(model: nn.Module, lr: float) -> Optimizer:

@@ -222,10 +222,10 @@ def test_pays_add_up_where_they_are_told_in_one_geometry(judge: Metric | None, d
 
 def test_auto_of_a_norm_offers_no_short_memory() -> None:
     """What noise is in a direction of fixed length must be averaged before (docs/momentum.md)."""
-    opt = Muon(weights(), momentum="auto", betas=("auto", 0.95), roles="by shape")
+    opt = Muon(weights(), momentum="auto", rest_betas=("auto", 0.95), roles="by shape")
     group = opt.param_groups[0]
     assert group["candidates"] == AUTO_OF_NORM and group["rest_candidates"] == BETAS
-    grouped = Muon([{"params": weights(), "momentum": "auto", "betas": ((0.8, 0.9), 0.9)}], roles="by shape")
+    grouped = Muon([{"params": weights(), "momentum": "auto", "rest_betas": ((0.8, 0.9), 0.9)}], roles="by shape")
     group = grouped.param_groups[0]
     assert group["candidates"] == AUTO_OF_NORM and group["rest_candidates"] == (0.8, 0.9)
 
@@ -235,16 +235,16 @@ def test_auto_of_a_norm_offers_no_short_memory() -> None:
 
 def test_matrices_and_the_rest_choose_apart_and_both_are_shown() -> None:
     ws = weights([(30, 40), (4,)])
-    opt = Muon(ws, momentum=(0.5, 0.99), betas=((0.5, 0.99), 0.95), roles="by shape", bank="full", judge=Euclid())
+    opt = Muon(ws, momentum=(0.5, 0.99), rest_betas=((0.5, 0.99), 0.95), roles="by shape", bank="full", judge=Euclid())
     matrix, vector = stream(ws, 1)[0]
     walk(opt, [[matrix, vector * (-1.0) ** n] for n in range(30)])
     group, told = opt.param_groups[0], opt.report()["groups"][0]
-    assert (group["momentum"], group["betas"]) == (0.99, (0.5, 0.95))
+    assert (group["momentum"], group["rest_betas"]) == (0.99, (0.5, 0.95))
     assert (group["chosen"], group["rest_chosen"]) == (0.99, 0.5)
     assert (told["momentum"], told["rest"]["momentum"]) == (0.99, 0.5)
     assert told["candidates"] == told["rest"]["candidates"] == [0.5, 0.99]
     assert told["effective_lr"] == group["effective_lr"] == group["lr"]
-    group["betas"] = (0.7, 0.95)
+    group["rest_betas"] = (0.7, 0.95)
     with pytest.raises(OwnershipError, match=r"wrote 0\.7 as the momentum.*chosen from \(0\.5, 0\.99\), last 0\.5"):
         walk(opt, [[matrix, vector]])
 
@@ -252,23 +252,23 @@ def test_matrices_and_the_rest_choose_apart_and_both_are_shown() -> None:
 def test_only_the_rest_may_choose() -> None:
     """It chooses as Adam alone does, and the momentum of the matrices is left alone."""
     (matrix, vector), alone = weights([(6, 4), (40,)]), weights([(6, 4), (40,)])[1]
-    opt = Muon([matrix, vector], betas=(BETAS, 0.95), weight_decay=0.0, roles="by shape")
+    opt = Muon([matrix, vector], rest_betas=(BETAS, 0.95), weight_decay=0.0, roles="by shape")
     adam = Adam([alone], betas=(BETAS, 0.95))
     gradients = stream([matrix, vector], 15)
     for now in gradients:
         walk(opt, [now])
         walk(adam, [now[1:]])
-        assert opt.param_groups[0]["betas"] == adam.param_groups[0]["betas"]
+        assert opt.param_groups[0]["rest_betas"] == adam.param_groups[0]["betas"]
     assert torch.equal(vector, alone)
     told = opt.report()["groups"][0]
     assert opt.param_groups[0]["momentum"] == 0.95 and "rest" not in told
-    assert told["momentum"] == opt.param_groups[0]["betas"][0] and told["pay"]
+    assert told["momentum"] == opt.param_groups[0]["rest_betas"][0] and told["pay"]
     assert "rest_candidates" not in Muon(weights(), roles="by shape").report()["groups"][0]
 
 
 def test_both_choices_are_saved_and_go_on() -> None:
     def build() -> Muon:
-        return Muon(weights(), momentum="auto", betas=("auto", 0.95), roles="by shape")
+        return Muon(weights(), momentum="auto", rest_betas=("auto", 0.95), roles="by shape")
 
     opt, other = build(), build()
     gradients = stream(owned(opt), 12)

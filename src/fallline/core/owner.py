@@ -19,7 +19,7 @@ Group = dict[str, Any]
 def check_owner(opt: Descent) -> None:
     """A momentum that is not the one we wrote last has another owner, such as OneCycleLR with cycle_momentum."""
     for i, group in enumerate(opt.param_groups):
-        for word in ("momentum", "betas"):
+        for word in ("momentum", "betas", "rest_betas"):
             ours = group.get(word_of_choice(group, word))
             shown = shown_momentum(group, word) if word in group else None
             if ours is not None and shown is not None and shown != ours:

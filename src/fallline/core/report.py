@@ -33,10 +33,10 @@ CLOSE = 0.01  # a lead of one percent of the largest pay, which the next batches
 def word_of_momentum(group: Group, rule: Rule | None = None) -> str | None:
     """Where dashboards read the momentum: `momentum` in SGD and Muon, first of `betas` in the Adam family.
 
-    A group that has both keeps the momentum of what are no matrices in `betas`.
+    What are no matrices may have theirs in `rest_betas`.
     """
-    words = ("momentum", "betas") if rule is None or rule.matrix else ("betas", "momentum")
-    return next((word for word in words if word in group), None)
+    own = () if rule is None or rule.matrix else ("rest_betas",)
+    return next((word for word in (*own, "momentum", "betas") if word in group), None)
 
 
 def word_of_choice(group: Group, word: str | None) -> str:
@@ -47,7 +47,7 @@ def word_of_choice(group: Group, word: str | None) -> str:
 def shown_momentum(group: Group, word: str | None = None) -> Any:
     """What dashboards read there; None where the group has no such word."""
     word = word or word_of_momentum(group)
-    return None if word is None else group[word][0] if word == "betas" else group[word]
+    return None if word is None else group[word][0] if word.endswith("betas") else group[word]
 
 
 def show_first(group: Group, sections: list[Section]) -> None:
@@ -137,7 +137,7 @@ def _write(group: Group, word: str | None, said: list[float]) -> None:
     kept = word_of_choice(group, word)
     told: Group = {kept: momentum} | ({"effective_lr": effective_lr} if kept == "chosen" else {})
     if word:
-        told[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+        told[word] = (momentum, *group[word][1:]) if word.endswith("betas") else momentum
     group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 

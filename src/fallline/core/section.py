@@ -95,7 +95,7 @@ def check_view(section: Section, name: str) -> None:
         number = next(i for i, other in enumerate(section.group["params"]) if other is p)
         names = section.group.get("param_names")
         unseen = ("it is complex" if p.is_complex() else rule.view.misfit(tuple(p.shape))) if rule.matrix else None
-        if why := unseen or rule.combine.misfit(p):
+        if why := (_taken(p) if rule.matrix else None) or unseen or rule.combine.misfit(p):
             raise ValueError(
                 f"{name} cannot move {repr(names[number]) if names else f'parameter {number}'} by {section.rule}: "
                 f"{why}. Give it another role, or leave it to another optimizer."
@@ -116,3 +116,10 @@ def check_together(section: Section, name: str) -> None:
         f"{name} moves the weights of shapes {shapes} together by {section.rule.combine}, but {why}. Train all of them "
         "alike, or give each another role."
     )
+
+
+def _taken(p: Tensor) -> str | None:
+    """Why a matrix cannot be moved that is not here."""
+    if p.numel() or not hasattr(p, "ds_shape"):
+        return None
+    return f"ZeRO-3 has taken its {tuple(p.ds_shape)} numbers away, and norms need whole matrices. Use DDP or FSDP2"

@@ -90,18 +90,18 @@ def check_number(value: Any, name: str) -> float:
     return float(value)
 
 
-def split_betas(group: dict[str, Any], under: str = "candidates") -> dict[str, Any]:
+def split_betas(group: dict[str, Any], word: str = "betas", under: str = "candidates") -> dict[str, Any]:
     """A group whose betas may hold candidates -> numbers to show, and the candidates."""
-    if "betas" not in group or under in group:
+    if word not in group or under in group:
         return group
-    pair = group["betas"]
+    pair = group[word]
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise ValueError(
-            f"Invalid betas: {group['betas']!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
+            f"Invalid {word}: {pair!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
         )
     first, second = pair
     shown, candidates = split(first, "beta parameter at index 0")
-    return {**group, "betas": (shown, _number(second)), under: candidates}
+    return {**group, word: (shown, _number(second)), under: candidates}
 
 
 def _number(beta2: Any) -> float:
