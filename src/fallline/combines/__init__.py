@@ -3,16 +3,11 @@
 from .anchor import Anchor
 from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
-from .trailing import Trailing
-
-__all__ = [
-    "Coupled",
-    "Decoupled",
-    "Trailing",
 from .pair import LowRankPair
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
 from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .trailing import Trailing
 from .transport import Transport
 
 __all__ = [
@@ -27,6 +22,7 @@ __all__ = [
     "Retract",
     "SpectralSphere",
     "Sphere",
+    "Trailing",
     "Transport",
     "TwoSided",
 ]

@@ -8,13 +8,4 @@ from .rms import Rms
 from .scale import RowColScale
 from .through import Through
 
-__all__ = [
-    "Chain",
-    "Clamp",
-    "Cosh",
-    "ElementMoment",
-    "Rms",
-    "RowColScale",
-    "RowMoment",
-    "Through",
-]
+__all__ = ["Chain", "Clamp", "Cosh", "ElementMoment", "Rms", "RowColScale", "RowMoment", "Through"]

@@ -2,11 +2,11 @@
 
 from .diagonal import SecondMoment
 from .euclid import Euclid
+from .fitted import Fitted
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
-from .fitted import Fitted
-from .polar import SVD, NewtonSchulz, Polar
+from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
@@ -21,6 +21,7 @@ from .whole import Frobenius, VectorRMS
 
 __all__ = [
     "FACTORS",
+    "QDWH",
     "SVD",
     "Columns",
     "Euclid",
@@ -31,6 +32,9 @@ __all__ = [
     "Fitted",
     "Frobenius",
     "Grafted",
+    "GramEigen",
+    "GramNewtonSchulz",
+    "GramQDWH",
     "Keller",
     "Kronecker",
     "Kullback",

@@ -66,6 +66,8 @@ class Plan:
 
         if unknown := [name for name in self.names if name not in REGISTRY]:
             raise ValueError(f"--optimizer is {', '.join(unknown)}; known are {', '.join(sorted(REGISTRY))}.")
+        if fixed := [name for name in self.names if "lr" not in signature(REGISTRY[name].build).parameters]:
+            raise ValueError(f"--optimizer is {', '.join(fixed)}, which the registry builds with an lr of its own.")
         if self.momenta or self.bank or self.controls:
             raise ValueError("--momentum, --bank and --controls belong to a race of adamw or sgd alone, not of names.")
         plan = replace(

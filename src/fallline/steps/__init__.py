@@ -1,12 +1,7 @@
 """How far: step rules."""
 
 from .constant import Constant
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .wait import Wait
 
-__all__ = [
-    "Constant",
-    "Wait",
-]
-from .norm import AdaGradNorm, ColumnRatio, NormRatio
-
-__all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio"]
+__all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio", "Wait"]

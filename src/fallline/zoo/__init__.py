@@ -2,10 +2,10 @@
 
 from .adago import AdaGO
 from .adam import Adam, AdamW
-from .asgo import ASGO, DASGO
-from .deva import DeVA
 from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
 from .auon import AuON
+from .deva import DeVA
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
@@ -16,67 +16,52 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
+from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
+from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
+from .transported import LMOIGT
+from .turbo import TurboMuon
+from .wrapped import Hyperball, Soda
 
 __all__ = [
     "ASGO",
     "DASGO",
-    "SGD",
-    "SOAP",
-    "Adam",
-    "AdamW",
-    "DeVA",
-    "KLShampoo",
-    "Lion",
-    "Muon",
-    "Shampoo",
-from .turbo import TurboMuon
-
-__all__ = [
     "EGD",
+    "LMOIGT",
     "NAMO",
     "NAMOD",
     "REG",
     "ROOT",
     "SGD",
+    "SOAP",
     "AdaGO",
     "AdaMuon",
     "Adam",
     "AdamW",
     "AuON",
+    "DeVA",
+    "Hyperball",
+    "IntrinsicMuon",
+    "KLShampoo",
     "Lion",
+    "Macro",
     "Muon",
     "MuonEq",
     "NorMuon",
     "OLion",
+    "Pion",
     "PolarAdamW",
     "PolarGrad",
-    "TurboMuon",
-from .pion import Pion
-from .scion import Scion
-from .sgd import SGD
-from .transported import LMOIGT
-from .wrapped import Hyperball, Soda
-
-__all__ = [
-    "LMOIGT",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Hyperball",
-    "IntrinsicMuon",
-    "Lion",
-    "Macro",
-    "Muon",
-    "Pion",
     "Scion",
+    "Shampoo",
     "Soda",
+    "TurboMuon",
     "gap_adam",
     "gap_sgd",
 ]

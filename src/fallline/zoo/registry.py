@@ -11,10 +11,10 @@ from ..core.descent import Descent
 from ..metrics import NewtonSchulz, Spectral
 from .adago import AdaGO
 from .adam import Adam, AdamW
-from .asgo import ASGO, DASGO
-from .deva import DeVA
 from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
 from .auon import AuON
+from .deva import DeVA
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
@@ -25,18 +25,18 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
+from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
-from .pion import Pion
 from .routed import BY_SHAPE
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
-from .turbo import TurboMuon
 from .transported import LMOIGT
+from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 
 
@@ -154,6 +154,7 @@ ENTRIES = (
         "arXiv 2505.21799",
         "average → spectral, own nuclear norm",
         partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+    ),
     Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
     Entry(
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
