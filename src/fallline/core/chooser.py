@@ -89,6 +89,14 @@ class Chooser(Part):
         """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
 
 
+def blinded(part: Chooser, judge: Metric) -> str:
+    """What is said of a judge that would see a sample."""
+    return (
+        f"{type(part).__name__} scores a sample of coordinates, but {judge} needs whole tensors. Use a Bank, which "
+        "keeps the candidates in full, or judge them before the metric: judge=Euclid()."
+    )
+
+
 class Selector(Part):
     """Who decides among K candidates."""
 

@@ -4,6 +4,7 @@ from .average import EMA, QuasiHyperbolic
 from .bank import Bank
 from .heavy import HeavyBall, Nesterov
 from .identity import Identity
+from .late import Late
 from .probe import Probe
 from .scale import GainOf, Undamped, UnitGain, UnitPower
 
@@ -13,6 +14,7 @@ __all__ = [
     "GainOf",
     "HeavyBall",
     "Identity",
+    "Late",
     "Nesterov",
     "Probe",
     "QuasiHyperbolic",

@@ -11,9 +11,8 @@ from torch import Tensor
 from ..core.field import Field, count, each, tensors_of
 from ..core.memory import Memory
 from ..core.part import Ball
-from .polar import NewtonSchulz, Polar
-
-NEWTON_SCHULZ = NewtonSchulz()
+from ..core.pile import piled
+from .polar import AUTO, Polar
 
 
 @final
@@ -25,13 +24,13 @@ class Spectral(Ball):
     spectral length per step. Reference: Bernstein & Newhouse, arXiv 2409.20325; Muon, K. Jordan 2024.
     """
 
-    polar: Polar = NEWTON_SCHULZ
+    polar: Polar = AUTO
     elementwise: ClassVar[bool] = False
     matrix: ClassVar[bool] = True
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """U V^T."""
-        return each(self.polar, u)
+        return piled(self.polar, u) if self.polar.piles else each(self.polar, u)
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """max sigma, over all matrices of a stack."""

@@ -1,5 +1,7 @@
 """How far: step rules."""
 
 from .constant import Constant
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .wait import Wait
 
-__all__ = ["Constant"]
+__all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio", "Wait"]
