@@ -39,7 +39,7 @@ from fallline.metrics.polar import (
     GramQDWH,
     NewtonSchulz,
     Polar,
-    Schatten,
+    SchattenStart,
 )
 from fallline.metrics.polar.auto import HALF, HALF_LONG, HALLEY, choose, fast_bfloat16
 from fallline.race.environment import environment
@@ -48,7 +48,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = ("accuracy", "time", "step", "page")
 KELLER = (3.4445, -4.7750, 2.0315)
 TWIN = "Muon's own five steps"  # torch.optim.Muon's formula in float32: what the ratios are to
-FOUR, EIGHT = Schatten(), Schatten(8)
+FOUR, EIGHT = SchattenStart(), SchattenStart(8)
 WAYS: dict[str, Polar] = {
     TWIN: NewtonSchulz(),
     "You, 5": NewtonSchulz("you-5"),
