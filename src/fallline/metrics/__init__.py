@@ -9,6 +9,7 @@ from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
+from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .root import inverse_root
 from .rotated import RotatedMoment
 from .row import Columns, Rows
