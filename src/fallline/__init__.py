@@ -14,6 +14,7 @@ from .filters import (
     HeavyBall,
     Identity,
     Nesterov,
+    Primed,
     Probe,
     QuasiHyperbolic,
     Undamped,
@@ -45,9 +46,9 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import Constant
+from .steps import Constant, DualNorm, EscapeVelocity, LargestDual
 from .writes import Kahan, Nearest, Stochastic
-from .zoo import SGD, Adam, AdamW, Lion, Muon, gap_adam, gap_sgd
+from .zoo import SGD, Adam, AdamW, Lion, Muon, TrustRegion, gap_adam, gap_sgd, shares
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,8 @@ __all__ = [
     "Coupled",
     "Decoupled",
     "Descent",
+    "DualNorm",
+    "EscapeVelocity",
     "Euclid",
     "Exact",
     "FanIn",
@@ -80,6 +83,7 @@ __all__ = [
     "Kahan",
     "Keller",
     "KyFan",
+    "LargestDual",
     "Lion",
     "MatchRMS",
     "Muon",
@@ -91,6 +95,7 @@ __all__ = [
     "OwnDual",
     "OwnershipError",
     "Preconditioned",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "Replay",
@@ -104,6 +109,7 @@ __all__ = [
     "Span",
     "Spectral",
     "Stochastic",
+    "TrustRegion",
     "Undamped",
     "UnitGain",
     "UnitPower",
@@ -113,4 +119,5 @@ __all__ = [
     "gap_adam",
     "gap_sgd",
     "roles",
+    "shares",
 ]

@@ -40,6 +40,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def __truediv__(self, other: Any) -> Bundle:
         return self._map(torch._foreach_div, other)
 
+    def __neg__(self) -> Bundle:
+        return self.neg()
+
     def __radd__(self, other: Any) -> Bundle:
         raise TypeError(f"{type(other).__name__} + Bundle is not defined; write bundle.add(c) or bundle + bundle.")
 

@@ -5,5 +5,17 @@ from .greedy import gap_adam, gap_sgd
 from .lion import Lion
 from .muon import Muon
 from .sgd import SGD
+from .share import shares
+from .trust import TrustRegion
 
-__all__ = ["SGD", "Adam", "AdamW", "Lion", "Muon", "gap_adam", "gap_sgd"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Muon",
+    "TrustRegion",
+    "gap_adam",
+    "gap_sgd",
+    "shares",
+]
