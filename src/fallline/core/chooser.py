@@ -112,12 +112,6 @@ class Chooser(Part):
 
 def check_choosers(rule: Any) -> None:
     """Raise where a part of a rule would measure what the metric cannot say, or is not asked."""
-    blind = rule.stacked or not rule.metric.elementwise
-    if blind and rule.scouts and any(part.judge is None for part in rule.choosers.values()):
-        raise SlotError(
-            f"{type(rule.filter).__name__} scores a sample of coordinates, but {rule.metric} needs whole tensors. "
-            "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
-        )
     steady = not isinstance(rule.filter, Chooser) and not rule.filter.matrix and rule.before is None
     steady = steady and type(rule.combine).tangent is Combine.tangent
     if isinstance(rule.step, Chooser) and not steady:
@@ -125,6 +119,12 @@ def check_choosers(rule: Any) -> None:
             f"{rule.step} measures the filter's output before the step is taken, so nothing may stand between that and "
             "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
             "Constant(), or OwnDual(metric) for each layer's own step size."
+        )
+    blind = rule.stacked or not rule.metric.elementwise
+    if blind and rule.scouts and any(part.judge is None for part in rule.choosers.values()):
+        raise SlotError(
+            f"{type(rule.filter).__name__} scores a sample of coordinates, but {rule.metric} needs whole tensors. "
+            "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
         )
 
 
