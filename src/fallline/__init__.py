@@ -24,6 +24,7 @@ from .filters import (
 from .metrics import (
     SVD,
     Columns,
+    Conv,
     Euclid,
     Exact,
     FanIn,
@@ -64,6 +65,7 @@ __all__ = [
     "Columns",
     "Cone",
     "Constant",
+    "Conv",
     "Coupled",
     "Decoupled",
     "Descent",

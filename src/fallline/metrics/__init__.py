@@ -1,5 +1,6 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
+from .conv import Conv
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .polar import SVD, NewtonSchulz, Polar
@@ -16,6 +17,7 @@ __all__ = [
     "FACTORS",
     "SVD",
     "Columns",
+    "Conv",
     "Euclid",
     "Exact",
     "FanIn",
