@@ -29,6 +29,7 @@ from .filters import (
     Identity,
     Late,
     Nesterov,
+    Primed,
     Probe,
     QuasiHyperbolic,
     Undamped,
@@ -39,6 +40,7 @@ from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment
 from .metrics import (
     SVD,
     Columns,
+    Conv,
     Euclid,
     Exact,
     FanIn,
@@ -68,7 +70,7 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio, Wait
+from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio, Wait
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     ASGO,
@@ -102,9 +104,11 @@ from .zoo import (
     Scion,
     Shampoo,
     Soda,
+    TrustRegion,
     TurboMuon,
     gap_adam,
     gap_sgd,
+    shares,
 )
 
 __version__ = "0.1.0"
@@ -138,12 +142,15 @@ __all__ = [
     "Columns",
     "Cone",
     "Constant",
+    "Conv",
     "Cosh",
     "Coupled",
     "DeVA",
     "Decoupled",
     "Descent",
+    "DualNorm",
     "ElementMoment",
+    "EscapeVelocity",
     "Euclid",
     "Exact",
     "FanIn",
@@ -168,6 +175,7 @@ __all__ = [
     "Kronecker",
     "Kullback",
     "KyFan",
+    "LargestDual",
     "Late",
     "Lion",
     "LowRankPair",
@@ -190,6 +198,7 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Preconditioned",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "Replay",
@@ -216,6 +225,7 @@ __all__ = [
     "Through",
     "Trailing",
     "Transport",
+    "TrustRegion",
     "TurboMuon",
     "TwoSided",
     "Undamped",
@@ -229,4 +239,5 @@ __all__ = [
     "gap_adam",
     "gap_sgd",
     "roles",
+    "shares",
 ]

@@ -1,6 +1,6 @@
 """How the past is remembered: causal filters from gradients to one field."""
 
-from .average import EMA, QuasiHyperbolic
+from .average import EMA, Primed, QuasiHyperbolic
 from .bank import Bank
 from .heavy import HeavyBall, Nesterov
 from .identity import Identity
@@ -16,6 +16,7 @@ __all__ = [
     "Identity",
     "Late",
     "Nesterov",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "Undamped",

@@ -1,5 +1,6 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
+from .conv import Conv
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
@@ -9,7 +10,6 @@ from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
-from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .root import inverse_root
 from .rotated import RotatedMoment
 from .row import Columns, Rows
@@ -25,6 +25,7 @@ __all__ = [
     "QDWH",
     "SVD",
     "Columns",
+    "Conv",
     "Euclid",
     "Exact",
     "FanIn",

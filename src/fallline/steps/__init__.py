@@ -5,3 +5,12 @@ from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .wait import Wait
 
 __all__ = ["AdaGradNorm", "ColumnRatio", "Constant", "NormRatio", "Wait"]
+from .dual import DualNorm, LargestDual
+from .escape import EscapeVelocity
+
+__all__ = [
+    "Constant",
+    "DualNorm",
+    "EscapeVelocity",
+    "LargestDual",
+]

@@ -38,6 +38,7 @@ from .soap import SOAP
 from .transported import LMOIGT
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
+from .trust import TrustRegion
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,11 @@ ENTRIES = (
         partial(KLShampoo, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
+        "trust-region",
+        "Kovalev, arXiv 2503.12645",
+        "primed average → any norm, here spectral and sign",
+        partial(TrustRegion, lr=0.01, roles=BY_SHAPE),
+    ),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
     Entry(
