@@ -27,6 +27,10 @@ class Fitted(Polar):
     table: ((short, long), (a, b, c)), each used `steps` times; Keller's serve all other shapes. The spectrum of noise
     depends on the shape (Marchenko and Pastur), so the best coefficients do. Published for four shapes of one model.
     Reference: arXiv 2511.20626.
+
+    >>> import torch
+    >>> Fitted()(torch.eye(2)).shape
+    torch.Size([2, 2])
     """
 
     table: tuple[tuple[tuple[int, int], Triple], ...] = ROOT

@@ -76,11 +76,14 @@ ENTRIES = (
         "adago", "arXiv 2509.02981", "average → spectral, AdaGrad-norm's step", partial(AdaGO, lr=0.05, roles=BY_SHAPE)
     ),
     Entry(
-        "namo", "minxin-zhg/namo", "Nesterov average → spectral, ratio of norms", partial(NAMO, lr=0.01, roles=BY_SHAPE)
+        "namo",
+        "arXiv 2602.17080",
+        "Nesterov average → spectral, ratio of norms",
+        partial(NAMO, lr=0.01, roles=BY_SHAPE),
     ),
     Entry(
         "namo-d",
-        "minxin-zhg/namo",
+        "arXiv 2602.17080",
         "Nesterov average → spectral, ratio by column",
         partial(NAMOD, lr=0.01, roles=BY_SHAPE),
     ),
@@ -112,7 +115,7 @@ ENTRIES = (
         "polargrad",
         "arXiv 2505.21799",
         "average → spectral, own nuclear norm",
-        partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+        partial(PolarGrad, lr=0.01, roles=BY_SHAPE),
     ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
