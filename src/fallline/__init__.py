@@ -14,6 +14,7 @@ from .filters import (
     HeavyBall,
     Identity,
     Nesterov,
+    Primed,
     Probe,
     QuasiHyperbolic,
     Undamped,
@@ -24,6 +25,7 @@ from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment
 from .metrics import (
     SVD,
     Columns,
+    Conv,
     Euclid,
     Exact,
     FanIn,
@@ -72,6 +74,9 @@ from .zoo import (
     gap_adam,
     gap_sgd,
 )
+from .steps import Constant, DualNorm, EscapeVelocity, LargestDual
+from .writes import Kahan, Nearest, Stochastic
+from .zoo import SGD, Adam, AdamW, Lion, Muon, TrustRegion, gap_adam, gap_sgd, shares
 
 __version__ = "0.1.0"
 
@@ -104,6 +109,12 @@ __all__ = [
     "Decoupled",
     "Descent",
     "ElementMoment",
+    "Conv",
+    "Coupled",
+    "Decoupled",
+    "Descent",
+    "DualNorm",
+    "EscapeVelocity",
     "Euclid",
     "Exact",
     "FanIn",
@@ -119,6 +130,7 @@ __all__ = [
     "Kahan",
     "Keller",
     "KyFan",
+    "LargestDual",
     "Lion",
     "MatchRMS",
     "Muon",
@@ -136,6 +148,7 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Preconditioned",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "Replay",
@@ -154,6 +167,7 @@ __all__ = [
     "Stochastic",
     "Through",
     "TurboMuon",
+    "TrustRegion",
     "Undamped",
     "UnitGain",
     "UnitPower",
@@ -163,4 +177,5 @@ __all__ = [
     "gap_adam",
     "gap_sgd",
     "roles",
+    "shares",
 ]

@@ -1,6 +1,6 @@
 """How the past is remembered: causal filters from gradients to one field."""
 
-from .average import EMA, QuasiHyperbolic
+from .average import EMA, Primed, QuasiHyperbolic
 from .bank import Bank
 from .heavy import HeavyBall, Nesterov
 from .identity import Identity
@@ -14,6 +14,7 @@ __all__ = [
     "HeavyBall",
     "Identity",
     "Nesterov",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "Undamped",

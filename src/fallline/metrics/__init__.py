@@ -1,5 +1,6 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
+from .conv import Conv
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
@@ -18,6 +19,7 @@ __all__ = [
     "FACTORS",
     "SVD",
     "Columns",
+    "Conv",
     "Euclid",
     "Exact",
     "FanIn",

@@ -41,4 +41,17 @@ __all__ = [
     "TurboMuon",
     "gap_adam",
     "gap_sgd",
+from .share import shares
+from .trust import TrustRegion
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Muon",
+    "TrustRegion",
+    "gap_adam",
+    "gap_sgd",
+    "shares",
 ]

@@ -78,7 +78,7 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not any(section.rule.matrix for section in self._sections()):
+        if not any(role_of(word).matrix for group in self.param_groups for word in group["roles"]):
             raise ValueError(
                 f"{type(self).__name__} got no hidden matrix: every parameter is {self._kinds()}. Pass the model, "
                 "or roles=fallline.roles(model), or take AdamW."
