@@ -49,7 +49,7 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio
+from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     EGD,
@@ -70,13 +70,12 @@ from .zoo import (
     OLion,
     PolarAdamW,
     PolarGrad,
+    TrustRegion,
     TurboMuon,
     gap_adam,
     gap_sgd,
+    shares,
 )
-from .steps import Constant, DualNorm, EscapeVelocity, LargestDual
-from .writes import Kahan, Nearest, Stochastic
-from .zoo import SGD, Adam, AdamW, Lion, Muon, TrustRegion, gap_adam, gap_sgd, shares
 
 __version__ = "0.1.0"
 
@@ -104,16 +103,13 @@ __all__ = [
     "Columns",
     "Cone",
     "Constant",
+    "Conv",
     "Cosh",
     "Coupled",
     "Decoupled",
     "Descent",
-    "ElementMoment",
-    "Conv",
-    "Coupled",
-    "Decoupled",
-    "Descent",
     "DualNorm",
+    "ElementMoment",
     "EscapeVelocity",
     "Euclid",
     "Exact",
@@ -166,8 +162,8 @@ __all__ = [
     "Spectral",
     "Stochastic",
     "Through",
-    "TurboMuon",
     "TrustRegion",
+    "TurboMuon",
     "Undamped",
     "UnitGain",
     "UnitPower",

@@ -17,6 +17,8 @@ from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
 from .sgd import SGD
+from .share import shares
+from .trust import TrustRegion
 from .turbo import TurboMuon
 
 __all__ = [
@@ -38,19 +40,8 @@ __all__ = [
     "OLion",
     "PolarAdamW",
     "PolarGrad",
-    "TurboMuon",
-    "gap_adam",
-    "gap_sgd",
-from .share import shares
-from .trust import TrustRegion
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "Muon",
     "TrustRegion",
+    "TurboMuon",
     "gap_adam",
     "gap_sgd",
     "shares",

@@ -27,8 +27,8 @@ from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
 from .sgd import SGD
-from .turbo import TurboMuon
 from .trust import TrustRegion
+from .turbo import TurboMuon
 
 
 @dataclass(frozen=True)
