@@ -501,7 +501,7 @@ def test_fitted_coefficients_serve_their_shapes_only():
     own = (3.0, -3.2, 1.2)
     assert_close(Fitted()(x), ns5(x))
     for y in (x, x.T):
-        assert_close(Fitted((((4, 6), own),))(y), NewtonSchulz((own,) * 5)(y))
+        assert_close(Fitted(5, (((4, 6), own),))(y), NewtonSchulz((own,) * 5)(y))
 
 
 # --- NorMuon (i), AdaMuon (j), OLion ------------------------------------------------------------------------------

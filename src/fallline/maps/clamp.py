@@ -54,6 +54,6 @@ def quantile(x: Tensor, q: float) -> Tensor:
     below = x.kthvalue(int(low) + 1, keepdim=True).values
     if not between:
         return below[..., 0]
-    above = torch.where(x > below, x, torch.inf).amin(-1, keepdim=True)  # ten times as fast as one more selection
+    above = torch.where(x > below, x, torch.inf).amin(-1, keepdim=True)  # one selection is dear enough
     tied = (x <= below).sum(-1, keepdim=True) > low + 1
     return below.lerp(torch.where(tied, below, above), between)[..., 0]

@@ -24,7 +24,7 @@ ROOT: tuple[tuple[tuple[int, int], Triple], ...] = (
 class Fitted(Polar):
     """Newton-Schulz whose coefficients depend on the matrix's short and long side (ROOT).
 
-    table: ((short, long), (a, b, c)), each used `steps` times; Keller's serve all other shapes. The spectrum of noise
+    table: ((short, long), (a, b, c)), each used `steps` times; `other`, Keller's, for all other shapes. The spectrum of noise
     depends on the shape (Marchenko and Pastur), so the best coefficients do. Published for four shapes of one model.
     Reference: arXiv 2511.20626.
 
@@ -33,9 +33,9 @@ class Fitted(Polar):
     torch.Size([2, 2])
     """
 
+    steps: int = 5
     table: tuple[tuple[tuple[int, int], Triple], ...] = ROOT
     other: Triple = KELLER
-    steps: int = 5
 
     def __call__(self, x: Tensor) -> Tensor:
         short, long = sorted(x.shape[-2:])
