@@ -7,8 +7,23 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from fallline import SVD, Frobenius, KyFan, Nuclear, Rows, Schatten, Sign, Spectral, TrustRegion, VectorRMS
+from fallline import (
+    SVD,
+    Frobenius,
+    KyFan,
+    Muon,
+    Nuclear,
+    Rows,
+    Schatten,
+    Sign,
+    Spectral,
+    TrustRegion,
+    VectorRMS,
+    Weighted,
+    shares,
+)
 from fallline.core.memory import Memory
+from fallline.metrics import FACTORS, shaped
 from laws.metric import T
 from sampler import noisy_descent
 
@@ -81,6 +96,30 @@ def test_without_noise_the_loss_falls_until_the_gradient_is_small(metric, bound)
             assert float((p.detach() - target).square().sum() / 2) < loss
             falls += 1
     assert 5 < falls
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_muon_takes_every_shape_factor(name):
+    """One step from zero: lr times the factor times the polar factor of the gradient."""
+    p, g = nn.Parameter(torch.zeros(6, 3, dtype=torch.float64)), torch.randn(6, 3, dtype=torch.float64)
+    opt = Muon([p], lr=0.1, momentum=0.0, nesterov=False, shape=name, polar=SVD(), roles="by shape")
+    p.grad = g
+    opt.step()
+    assert_close(p.detach(), -0.1 * shaped(name, EXACT).direction(g, NONE, T))
+
+
+def test_shares_are_radii():
+    """lr times a module's share is the same as a metric weighted by one over it."""
+    told = shares(nn.Sequential(nn.Linear(3, 4, bias=False), nn.Linear(5, 1, bias=False)), {"0": 3.0})
+    share, moved = told["0.weight"], []
+    for lr, metric in ((0.1 * share, EXACT), (0.1, Weighted(EXACT, 1 / share))):
+        p = nn.Parameter(torch.ones(4, 3, dtype=torch.float64))
+        opt = TrustRegion([p], lr=lr, metric=metric, roles="by shape")
+        p.grad = torch.arange(12.0, dtype=torch.float64).view(4, 3).sin()
+        opt.step()
+        moved.append(p.detach())
+    assert share == 0.75
+    assert_close(*moved)
 
 
 def test_momentum_chooses_itself_too():

@@ -22,9 +22,10 @@ class Conv(Ball):
         direction = s direction_N(matrix),   norm = N / s,   dual = N' s,     s = sqrt(out / in) / K
 
     With `Spectral` and stride 1 inputs of RMS 1 then move the output by RMS 1 / sqrt(K) at most: each input is in K
-    patches, so that sqrt(out / in / K) would do, and Scion's factor is that much smaller. It opens the weight itself, by `view` (groups, transposed), where `FanRatio` sees matrices that have forgotten
-    their kernel: s is its factor over sqrt(K). metric: a ball of matrices. Memory: none. Units: lr is a length of the
-    operator from RMS to RMS per step. Reference: Scion, arXiv 2502.07529; Modula.
+    patches, so that sqrt(out / in / K) would do, and Scion's factor is that much smaller. It opens the weight itself,
+    by `view` (groups, transposed), where `FanRatio` sees matrices that have forgotten their kernel: s is its factor
+    over sqrt(K). metric: a ball of matrices. Memory: none. Units: lr is a length of the operator from RMS to RMS per
+    step. Reference: Scion, arXiv 2502.07529; Modula.
 
     >>> from fallline import SVD, Spectral
     >>> d = Conv(Spectral(SVD())).direction(torch.ones(1, 1, 2, 2), Memory({}), torch.tensor(1.0))
