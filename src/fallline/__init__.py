@@ -71,6 +71,7 @@ from .metrics import (
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio, Wait
+from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     ASGO,
@@ -228,6 +229,8 @@ __all__ = [
     "TrustRegion",
     "TurboMuon",
     "TwoSided",
+    "TrustRegion",
+    "TurboMuon",
     "Undamped",
     "UnitGain",
     "UnitPower",

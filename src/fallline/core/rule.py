@@ -224,8 +224,8 @@ class Rule:
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
-            move, size = self.view.close(move, work), self.view.spread(size, d, work)
-        self.combine.enter(w, parts(move, w), parts(size, w), mem["combine"], t)
+            move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
+        self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
         if work is not p:

@@ -26,6 +26,8 @@ from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 from .transported import LMOIGT
+from .share import shares
+from .trust import TrustRegion
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 
@@ -74,6 +76,7 @@ __all__ = [
     "Lion",
     "Muon",
     "TrustRegion",
+    "TurboMuon",
     "gap_adam",
     "gap_sgd",
     "shares",

@@ -39,6 +39,7 @@ from .transported import LMOIGT
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 from .trust import TrustRegion
+from .turbo import TurboMuon
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,14 @@ ENTRIES = (
         "adago", "arXiv 2509.02981", "average → spectral, AdaGrad-norm's step", partial(AdaGO, lr=0.05, roles=BY_SHAPE)
     ),
     Entry(
-        "namo", "minxin-zhg/namo", "Nesterov average → spectral, ratio of norms", partial(NAMO, lr=0.01, roles=BY_SHAPE)
+        "namo",
+        "arXiv 2602.17080",
+        "Nesterov average → spectral, ratio of norms",
+        partial(NAMO, lr=0.01, roles=BY_SHAPE),
     ),
     Entry(
         "namo-d",
-        "minxin-zhg/namo",
+        "arXiv 2602.17080",
         "Nesterov average → spectral, ratio by column",
         partial(NAMOD, lr=0.01, roles=BY_SHAPE),
     ),
@@ -159,7 +163,7 @@ ENTRIES = (
         "polargrad",
         "arXiv 2505.21799",
         "average → spectral, own nuclear norm",
-        partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+        partial(PolarGrad, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
     Entry(
