@@ -21,7 +21,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
-from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through
+from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
     SVD,
     Columns,
@@ -54,23 +54,26 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import Constant, Wait
-from .writes import Kahan, Nearest, Stochastic
-from .zoo import ASGO, DASGO, SGD, SOAP, Adam, AdamW, DeVA, KLShampoo, Lion, Muon, Shampoo, gap_adam, gap_sgd
-from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio
+from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio, Wait
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
+    ASGO,
+    DASGO,
     EGD,
     NAMO,
     NAMOD,
     REG,
     ROOT,
     SGD,
+    SOAP,
     AdaGO,
     Adam,
     AdaMuon,
     AdamW,
     AuON,
+    DeVA,
+    DeVAEuclid,
+    KLShampoo,
     Lion,
     Muon,
     MuonEq,
@@ -78,6 +81,7 @@ from .zoo import (
     OLion,
     PolarAdamW,
     PolarGrad,
+    Shampoo,
     TurboMuon,
     gap_adam,
     gap_sgd,
@@ -115,6 +119,7 @@ __all__ = [
     "Cosh",
     "Coupled",
     "DeVA",
+    "DeVAEuclid",
     "Decoupled",
     "Descent",
     "ElementMoment",
@@ -174,12 +179,13 @@ __all__ = [
     "Span",
     "Spectral",
     "Stochastic",
-    "Trailing",
     "Through",
+    "Trailing",
     "TurboMuon",
     "Undamped",
     "UnitGain",
     "UnitPower",
+    "Variance",
     "Varied",
     "VectorRMS",
     "View",

@@ -7,6 +7,7 @@ from .moment import ElementMoment, RowMoment
 from .rms import Rms
 from .scale import RowColScale
 from .through import Through
+from .variance import Variance
 
 __all__ = [
     "Chain",
@@ -17,4 +18,5 @@ __all__ = [
     "RowColScale",
     "RowMoment",
     "Through",
+    "Variance",
 ]

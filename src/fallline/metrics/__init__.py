@@ -2,10 +2,10 @@
 
 from .diagonal import SecondMoment
 from .euclid import Euclid
+from .fitted import Fitted
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
-from .fitted import Fitted
 from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted

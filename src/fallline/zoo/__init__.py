@@ -2,10 +2,10 @@
 
 from .adago import AdaGO
 from .adam import Adam, AdamW
-from .asgo import ASGO, DASGO
-from .deva import DeVA
 from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
 from .auon import AuON
+from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .lion import Lion
@@ -21,33 +21,26 @@ from .root import ROOT
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
+from .turbo import TurboMuon
 
 __all__ = [
     "ASGO",
     "DASGO",
-    "SGD",
-    "SOAP",
-    "Adam",
-    "AdamW",
-    "DeVA",
-    "KLShampoo",
-    "Lion",
-    "Muon",
-    "Shampoo",
-from .turbo import TurboMuon
-
-__all__ = [
     "EGD",
     "NAMO",
     "NAMOD",
     "REG",
     "ROOT",
     "SGD",
+    "SOAP",
     "AdaGO",
     "AdaMuon",
     "Adam",
     "AdamW",
     "AuON",
+    "DeVA",
+    "DeVAEuclid",
+    "KLShampoo",
     "Lion",
     "Muon",
     "MuonEq",
@@ -55,6 +48,7 @@ __all__ = [
     "OLion",
     "PolarAdamW",
     "PolarGrad",
+    "Shampoo",
     "TurboMuon",
     "gap_adam",
     "gap_sgd",

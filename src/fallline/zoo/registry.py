@@ -11,10 +11,10 @@ from ..core.descent import Descent
 from ..metrics import NewtonSchulz, Spectral
 from .adago import AdaGO
 from .adam import Adam, AdamW
-from .asgo import ASGO, DASGO
-from .deva import DeVA
 from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
 from .auon import AuON
+from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .lion import Lion
@@ -79,6 +79,12 @@ ENTRIES = (
         "Song et al., arXiv 2602.06880",
         "Nesterov average → spectral, varied in the eigenbasis",
         partial(DeVA, lr=0.003, roles=BY_SHAPE),
+    ),
+    Entry(
+        "deva-euclid",
+        "Song et al., arXiv 2602.06880",
+        "EMA → its variance, decay",
+        partial(DeVAEuclid, lr=0.01),
     ),
     Entry(
         "shampoo",
