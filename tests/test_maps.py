@@ -18,6 +18,7 @@ from fallline import (
     Sign,
     SlotError,
     Through,
+    Variance,
 )
 from fallline.maps.clamp import quantile
 from laws.map import LAWS, mapped, scale_passes_through_as_stated
@@ -28,6 +29,7 @@ DEGREES = {
     Rms(0.2): 0,
     RowMoment(0.9, eps=1e-30): 1,
     ElementMoment(0.9, eps=1e-30): 0,
+    Variance(0.9, eps=1e-30): 0,
     RowColScale("rows"): 0,
     RowColScale("columns", p=1.0): 0,
     RowColScale("rows", p=float("inf"), exponent=0.5): 0.5,

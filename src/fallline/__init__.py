@@ -36,7 +36,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
-from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through
+from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
     SVD,
     Columns,
@@ -72,6 +72,7 @@ from .metrics import (
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio, Wait
 from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio
+from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio, Wait
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     ASGO,
@@ -92,6 +93,7 @@ from .zoo import (
     DeVA,
     Hyperball,
     IntrinsicMuon,
+    DeVAEuclid,
     KLShampoo,
     Lion,
     Macro,
@@ -106,6 +108,7 @@ from .zoo import (
     Shampoo,
     Soda,
     TrustRegion,
+    Shampoo,
     TurboMuon,
     gap_adam,
     gap_sgd,
@@ -147,6 +150,7 @@ __all__ = [
     "Cosh",
     "Coupled",
     "DeVA",
+    "DeVAEuclid",
     "Decoupled",
     "Descent",
     "DualNorm",
@@ -234,6 +238,7 @@ __all__ = [
     "Undamped",
     "UnitGain",
     "UnitPower",
+    "Variance",
     "Varied",
     "VectorRMS",
     "View",

@@ -6,6 +6,7 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA
+from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
@@ -30,6 +31,7 @@ from .share import shares
 from .trust import TrustRegion
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
+from .turbo import TurboMuon
 
 __all__ = [
     "ASGO",
@@ -50,6 +52,7 @@ __all__ = [
     "DeVA",
     "Hyperball",
     "IntrinsicMuon",
+    "DeVAEuclid",
     "KLShampoo",
     "Lion",
     "Macro",
@@ -63,6 +66,7 @@ __all__ = [
     "Scion",
     "Shampoo",
     "Soda",
+    "Shampoo",
     "TurboMuon",
     "gap_adam",
     "gap_sgd",

@@ -15,6 +15,7 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA
+from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
@@ -87,6 +88,12 @@ ENTRIES = (
         "Song et al., arXiv 2602.06880",
         "Nesterov average → spectral, varied in the eigenbasis",
         partial(DeVA, lr=0.003, roles=BY_SHAPE),
+    ),
+    Entry(
+        "deva-euclid",
+        "Song et al., arXiv 2602.06880",
+        "EMA → its variance, decay",
+        partial(DeVAEuclid, lr=0.01),
     ),
     Entry(
         "shampoo",
