@@ -56,9 +56,6 @@ GOLDEN = {
     "lmo_igt": 1207.7669617899483,
     "pion": 1196.1571042835633,
     "intrinsic_muon": 1207.1198833165436,
-    "muon": 1177.685132891822,
-    "muon-auto": 1177.8514834676503,
-    "polargrad": 1239.904508853429,
     "trust-region": 1206.7535857712423,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.

@@ -71,8 +71,6 @@ from .metrics import (
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio, Wait
-from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio
-from .steps import AdaGradNorm, ColumnRatio, Constant, NormRatio, Wait
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     ASGO,
@@ -91,9 +89,9 @@ from .zoo import (
     AdamW,
     AuON,
     DeVA,
+    DeVAEuclid,
     Hyperball,
     IntrinsicMuon,
-    DeVAEuclid,
     KLShampoo,
     Lion,
     Macro,
@@ -108,7 +106,6 @@ from .zoo import (
     Shampoo,
     Soda,
     TrustRegion,
-    Shampoo,
     TurboMuon,
     gap_adam,
     gap_sgd,
@@ -233,8 +230,6 @@ __all__ = [
     "TrustRegion",
     "TurboMuon",
     "TwoSided",
-    "TrustRegion",
-    "TurboMuon",
     "Undamped",
     "UnitGain",
     "UnitPower",

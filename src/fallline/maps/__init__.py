@@ -9,7 +9,6 @@ from .scale import RowColScale
 from .through import Through
 from .variance import Variance
 
-__all__ = ["Chain", "Clamp", "Cosh", "ElementMoment", "Rms", "RowColScale", "RowMoment", "Through"]
 __all__ = [
     "Chain",
     "Clamp",

@@ -8,7 +8,6 @@ from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
-from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root

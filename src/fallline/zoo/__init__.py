@@ -5,7 +5,6 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
-from .deva import DeVA
 from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
@@ -25,13 +24,12 @@ from .root import ROOT
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
+from .share import shares
 from .soap import SOAP
 from .transported import LMOIGT
-from .share import shares
 from .trust import TrustRegion
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
-from .turbo import TurboMuon
 
 __all__ = [
     "ASGO",
@@ -50,9 +48,9 @@ __all__ = [
     "AdamW",
     "AuON",
     "DeVA",
+    "DeVAEuclid",
     "Hyperball",
     "IntrinsicMuon",
-    "DeVAEuclid",
     "KLShampoo",
     "Lion",
     "Macro",
@@ -66,19 +64,6 @@ __all__ = [
     "Scion",
     "Shampoo",
     "Soda",
-    "Shampoo",
-    "TurboMuon",
-    "gap_adam",
-    "gap_sgd",
-from .share import shares
-from .trust import TrustRegion
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "Muon",
     "TrustRegion",
     "TurboMuon",
     "gap_adam",

@@ -14,7 +14,6 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
-from .deva import DeVA
 from .deva import DeVA, DeVAEuclid
 from .egd import EGD
 from .greedy import gap_adam, gap_sgd
@@ -37,10 +36,9 @@ from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 from .transported import LMOIGT
-from .turbo import TurboMuon
-from .wrapped import Hyperball, Soda
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .wrapped import Hyperball, Soda
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ ENTRIES = (
         partial(KLShampoo, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
+    Entry(
         "trust-region",
         "Kovalev, arXiv 2503.12645",
         "primed average → any norm, here spectral and sign",
