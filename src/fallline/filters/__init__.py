@@ -4,8 +4,10 @@ from .average import EMA, QuasiHyperbolic
 from .bank import Bank
 from .heavy import HeavyBall, Nesterov
 from .identity import Identity
+from .lowrank import LowRankEF
 from .probe import Probe
 from .scale import GainOf, Undamped, UnitGain, UnitPower
+from .slice import SliceEF
 
 __all__ = [
     "EMA",
@@ -13,9 +15,11 @@ __all__ = [
     "GainOf",
     "HeavyBall",
     "Identity",
+    "LowRankEF",
     "Nesterov",
     "Probe",
     "QuasiHyperbolic",
+    "SliceEF",
     "Undamped",
     "UnitGain",
     "UnitPower",
