@@ -19,8 +19,9 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 
 from conformance.recipe import RECIPES
-from fallline import EMA, Constant, Decoupled, Descent, Rule, Sign
+from fallline import EMA, Constant, Decoupled, Descent, Rule, SecondMoment
 from fallline.core.border import dealt
+from fallline.core.field import each
 from kit import differences, stream, weights
 
 Shapes = Sequence[Sequence[int]]
@@ -340,15 +341,19 @@ def trained_flat(recipe: str, named: bool) -> dict[str, Any]:
     return trained(recipe, "flat", named=named)
 
 
-def whole_matrices() -> None:
-    """A rule whose metric is no formula of one coordinate."""
-    model = model_of(UNEVEN, how="shards")
-    opt = Descent(list(model.parameters()), Rule(EMA(0.9), Longest(), Constant(), Decoupled(0.0)))
-    walk(opt, model, UNEVEN, 0, 1)
+def whole_tensors(how: str) -> dict[str, Any]:
+    """A rule whose metric is no formula of one coordinate, and remembers something of the whole tensor."""
+    model = model_of(UNEVEN, how=how)
+    opt = Descent(list(model.parameters()), Rule(EMA(0.9), Longest(), Constant(), Decoupled(0.01)), lr=0.1)
+    walk(opt, model, UNEVEN, 0, STEPS)
+    return told(opt, model) | {"path": []}
 
 
 @dataclass(frozen=True)
-class Longest(Sign):  # type: ignore[misc]
-    """Stands for any metric that needs whole tensors."""
+class Longest(SecondMoment):  # type: ignore[misc]
+    """Every coordinate over the largest of its tensor."""
 
     elementwise = False
+
+    def direction(self, u: Any, mem: Any, t: Tensor) -> Any:
+        return each(lambda x: x / x.abs().max().clamp(min=1e-30), super().direction(u, mem, t))

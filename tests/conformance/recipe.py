@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from fallline import SGD, AdamW, Greedy, Lion
+from fallline import SGD, AdamW, Greedy, Lion, Muon
 from kit import SHAPES, weights
 
 BANK = (0.5, 0.9, 0.99)
@@ -66,6 +66,8 @@ RECIPES = (
         chooses=True,
     ),
     Recipe("Lion auto", True, partial(Lion, lr=0.003, betas=((0.5, 0.9), 0.99)), chooses=True),
+    Recipe("Muon", True, partial(Muon, lr=0.01, roles="by shape")),
+    Recipe("Muon auto", True, partial(Muon, lr=0.01, momentum="auto", roles="by shape"), chooses=True),
     Recipe("torch SGD", False, partial(torch.optim.SGD, lr=0.05, momentum=0.9)),
     Recipe("torch AdamW", False, partial(torch.optim.AdamW, lr=0.01)),
     Recipe("torch Muon", False, partial(torch.optim.Muon, lr=0.01), shapes=MATRICES),

@@ -54,13 +54,15 @@ def decided(part: Chooser) -> tuple[str, ...]:
     return tuple(part.decisions(torch.device("meta")))
 
 
-def cut(block: list[Tensor], budget: int | None) -> Iterator[list[Tensor]]:
-    """Pieces of a block of about so many bytes."""
+def cut(block: list[Tensor], budget: int | None, whole: bool = False) -> Iterator[list[Tensor]]:
+    """Pieces of a block of about so many bytes here; of whole tensors, so that all processes cut alike and gather in
+    the same order.
+    """
     limit = (CPU_BYTES if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
     part: list[Tensor] = []
     size = 0
     for p in block:
-        more = near(p).numel() * p.element_size()
+        more = (p if whole else near(p)).numel() * p.element_size()
         size += more
         if part and size > limit:
             yield part
@@ -103,12 +105,14 @@ def _fields(slot: str, rule: Rule, layout: Layout, states: list[State], places: 
 
 
 def _places(rule: Rule, layout: Layout, key: str, places: list[Shard]) -> list[Any]:
-    """Where the numbers of a state's entry lie in the whole: those of a field, or of its sample."""
+    """Where the numbers of a state's entry lie in the whole: those of a field or its sample; nowhere if all have it."""
     if not places or key not in layout.fields:
         return []
-    part, (_, sampled) = rule.choosers.get(key.partition(".")[0]), layout.fields[key]
-    found = [part.runs(place.size) for place in places] if sampled and part else []
-    return [place.sampled(runs) for place, runs in zip(places, found, strict=True) if runs] if sampled else places
+    slot, (_, sampled) = key.partition(".")[0], layout.fields[key]
+    if not sampled or slot in rule.wholes or slot not in rule.choosers:
+        return [] if sampled else places
+    found = [rule.choosers[slot].runs(place.size) for place in places]
+    return [place.sampled(runs) for place, runs in zip(places, found, strict=True) if runs]
 
 
 def _field(tensors: list[Tensor], places: list[Any]) -> Field:

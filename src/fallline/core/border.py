@@ -6,6 +6,7 @@ The only file that knows of DTensors, and it knows them by their methods: torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -57,8 +58,6 @@ def misfit(rule: Any, p: Any) -> str | None:
         return f"it is {how}, but its gradient is a plain tensor. Make it a DTensor with the same placements."
     if any(place.is_partial() for place in p.placements):
         return f"it is {how}, which holds summands instead of weights. Redistribute it to Shard or Replicate."
-    if team(p) and not rule.elementwise:
-        return f"it is {how}, but {rule} needs whole tensors. Keep it replicated (DDP)."
     return None
 
 
@@ -121,6 +120,11 @@ def dealt(p: Tensor, x: Tensor) -> Tensor:
     return like(p, here.contiguous())
 
 
+def gathered(p: Any, here: Tensor) -> Tensor:
+    """The whole of what lies here as p does."""
+    return like(p, here).full_tensor()
+
+
 def shard(p: Any) -> Shard:
     """The part of a DTensor that lies here, seen as `real` sees it."""
     mesh = p.device_mesh
@@ -128,7 +132,7 @@ def shard(p: Any) -> Shard:
     cuts = [(how, mesh.size(d), place[d]) for d, how in enumerate(p.placements) if hasattr(how, "dim")]
     shape = (*p.shape, 2) if p.is_complex() else tuple(p.shape) or (1,)
     axes = (held(n, [(_turns(how), *at) for how, *at in cuts if how.dim == d]) for d, n in enumerate(shape))
-    return Shard(shape, tuple(axes), told.size if told else 1)
+    return Shard(shape, tuple(axes), told.size if told else 1, partial(gathered, p))
 
 
 def _turns(how: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -147,10 +147,10 @@ def form(state: State) -> dict[str, Any]:
     return {key: getattr(state[key], "dtype", None) for key in ours(state)}
 
 
-def forms(rule: Rule, params: Iterable[Tensor]) -> dict[torch.dtype, dict[str, Any]]:
-    """The form that a rule's states have, by the weights' dtype; raises for weights that the rule cannot move."""
-    dtypes = dict.fromkeys(p.dtype for p in params if p.requires_grad)
-    return {dtype: form(rule.state(rule.example(dtype, device="meta"))) for dtype in dtypes}
+@lru_cache(maxsize=256)
+def wanted_form(rule: Rule, dtype: torch.dtype) -> dict[str, Any]:
+    """The form that a rule's states have for weights of a dtype; raises for weights that the rule cannot move."""
+    return form(rule.state(rule.example(dtype, device="meta")))
 
 
 def carry(rule: Rule, p: Tensor, held: State) -> State:

@@ -10,9 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .field import Field, Runs
+from .field import Field, Runs, Shards
 from .memory import Memory
 from .part import Metric, Part
+from .shard import whole
 from .view import View
 
 
@@ -30,19 +31,25 @@ class Aim:
 
     def align(self, g: Field, us: list[Field]) -> Tensor:
         """<g, direction(u_k)>: [tensors, K]."""
-        if self.view is None:
-            return self.metric.align(g, us, self.mem, self.t)
-        return self.view.fold(self.metric.align(self.view.open(g), list(map(self.view.open, us)), self.mem, self.t))
+        return self._share(self.metric.align(self._seen(g), list(map(self._seen, us)), self.mem, self.t), g)
 
     def power(self, gram: Tensor, g: Field) -> Tensor:
         """The candidates' power in the trust region: [tensors, K, K]."""
-        if self.view is None:
-            return self.metric.power(gram, g, self.mem, self.t)
-        return self.view.fold(self.metric.power(gram, self.view.open(g), self.mem, self.t))
+        return self._share(self.metric.power(gram, self._seen(g), self.mem, self.t), g)
 
     def at(self, pick: Callable[[Field], Field]) -> Aim:
         """The same metric on the coordinates that `pick` selects."""
         return Aim(self.metric, self.mem.map(pick), self.t)
+
+    def _seen(self, x: Field) -> Field:
+        x = x if self.metric.elementwise and self.view is None else whole(x)
+        return x if self.view is None else self.view.open(x)
+
+    def _share(self, rows: Tensor, x: Field) -> Tensor:
+        """One row per weight; where all processes have seen whole ones, an even part of it, since they add up."""
+        rows = rows if self.view is None else self.view.fold(rows)
+        seen_by_all = isinstance(x, Shards) and not (self.metric.elementwise and self.view is None)
+        return rows / x.places[0].ranks if seen_by_all else rows  # type: ignore[attr-defined]
 
 
 class Chooser(Part):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 from .accord import compare
-from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, forms, loading
+from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, loading, wanted_form
 from .composed import Composed
 from .echo import Echo, capturing
 from .guard import Guard, check_lr, check_route, check_write
@@ -21,7 +21,7 @@ from .phase import phase
 from .plan import WHOLE, Plan, make_plan
 from .report import refresh, report, show_first
 from .rule import Rule
-from .section import Section, check_view, recipe, sentence
+from .section import Section, check_view, owned, recipe, sentence
 from .survey import survey
 from .walk import take
 
@@ -141,12 +141,10 @@ class Descent(torch.optim.Optimizer):
         Where the rule has changed, the slots that it left alone keep what they remember.
         """
         forget(self.state, self.param_groups)
-        for section in sections:
-            rule, wanted = section.rule, forms(section.rule, section.params)
-            for p in section.params:
-                if p.requires_grad and form(self.state[p]) != wanted[p.dtype]:
-                    self.state[p] = carry(rule, p, self.state[p])
-                check_shapes(rule, p, self.state)
+        for p, rule in owned(sections):
+            if p.requires_grad and form(self.state[p]) != wanted_form(rule, p.dtype):
+                self.state[p] = carry(rule, p, self.state[p])
+            check_shapes(rule, p, self.state)
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters; what the group does not give comes from the defaults. After an error nothing is added."""
@@ -158,7 +156,8 @@ class Descent(torch.optim.Optimizer):
             sections = self.sections(group)
             for section in sections:
                 check_view(section, type(self).__name__)
-                forms(section.rule, section.params)
+                for dtype in {p.dtype for p in section.params if p.requires_grad}:
+                    wanted_form(section.rule, dtype)
             group.update(format=FORMAT, recipe=recipe(sections))
             show_first(group, sections)
         except BaseException:

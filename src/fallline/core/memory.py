@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -54,6 +55,12 @@ def real(x: Tensor) -> Tensor:
     """
     x = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
     return x.reshape(1) if x.dim() == 0 else x
+
+
+@lru_cache(maxsize=64)
+def wider(a: torch.dtype, b: torch.dtype) -> torch.dtype:
+    """The narrowest dtype that holds both; looked up, since torch answers it with an operation."""
+    return torch.promote_types(a, b)
 
 
 def allocate(p: Tensor, memories: dict[str, dict[str, Tensor]]) -> State:

@@ -40,6 +40,15 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, Part) else text
 
 
+def kind(part: Part) -> str:
+    """A part without its numbers, but with the parts inside it and who decides together."""
+    inner = {f.name: getattr(part, f.name) for f in fields(part)}
+    words = [
+        kind(x) if isinstance(x, Part) else x for name, x in inner.items() if isinstance(x, Part) or name == "scope"
+    ]
+    return f"{type(part).__name__}({', '.join(words)})" if words else type(part).__name__
+
+
 class Filter(Part):
     """How the past is remembered: a causal filter from gradients to one field, u_n = sum_k q_k g_{n-k}."""
 
@@ -68,6 +77,11 @@ class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
+
+    @property
+    def observes(self) -> bool:
+        """Whether it learns from gradients; a fixed norm does not."""
+        return type(self).observe is not Metric.observe
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """Take in the raw gradient of step t. A fixed norm learns nothing."""

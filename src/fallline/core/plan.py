@@ -143,7 +143,7 @@ def _chunks(
     if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in cut(block, 0 if group["foreach"] is False else budget):
+        for owners in cut(block, 0 if group["foreach"] is False else budget, bool(rule.wholes)):
             yield make_chunk(group, rule, owners, state)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
-from .border import dtensor, near, spread
+from .border import dtensor, near, shard, spread
 from .chooser import Aim, Chooser
 from .error import SlotError, narrow, stranger
-from .field import Field
-from .memory import Memory, State, allocate, real
-from .part import Combine, Filter, Map, Metric, Part, Step
+from .field import Field, shards, tensors_of
+from .memory import Memory, State, allocate, real, wider
+from .part import Combine, Filter, Map, Metric, Part, Step, kind
+from .shard import parts, whole
 from .view import View
 from .write import Nearest, Write
 
@@ -68,10 +69,10 @@ class Rule:
     view: View = AS_IT_IS
 
     def __post_init__(self) -> None:
-        for slot, kind in SLOTS.items():
+        for slot, wanted in SLOTS.items():
             part = getattr(self, slot)
-            if not isinstance(part, kind) and not (part is None and kind is Map):
-                raise SlotError(stranger(slot, kind, part, SLOTS))
+            if not isinstance(part, wanted) and not (part is None and wanted is Map):
+                raise SlotError(stranger(slot, wanted, part, SLOTS))
         blind = self.stacked or not self.metric.elementwise
         if blind and self.scouts and any(part.judge is None for part in self.choosers.values()):
             raise SlotError(
@@ -97,7 +98,7 @@ class Rule:
         >>> Rule(Bank((0.5, 0.9), Greedy()), Euclid(), Constant(), Decoupled(0.01)).recipe
         'Bank(Greedy(global), UnitGain) → Euclid → Constant → Decoupled'
         """
-        return " → ".join(map(_kind, self._said()))
+        return " → ".join(map(kind, self._said()))
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -129,7 +130,8 @@ class Rule:
         p = self.example(dtype, SIZE)
         decided = {f"{s}.{name}" for s, part in self.choosers.items() for name in part.decisions(p.device)}
         state = {key: x for key, x in self.state(p).items() if key != "step"}
-        fields = {key: (x.dtype, x.shape != p.shape) for key, x in state.items() if x.dim() and key not in decided}
+        apart = {key: x.shape != p.shape or _slot(key) in self.wholes for key, x in state.items()}
+        fields = {key: (x.dtype, apart[key]) for key, x in state.items() if x.dim() and key not in decided}
         return Layout(fields, tuple(key for key in state if key not in fields))
 
     @property
@@ -147,10 +149,17 @@ class Rule:
         """Whether metric and maps see a weight as a stack of matrices."""
         return any(part.matrix for slot, part in self.parts.items() if slot in (*SEEN, "filter", "combine"))
 
+    @cached_property
+    def wholes(self) -> tuple[str, ...]:
+        """The slots of parts that see whole tensors; what they remember is the same on all processes."""
+        seen = SEEN if self.stacked else ()
+        return (*seen, *(slot for slot, part in self.parts.items() if not part.elementwise))
+
     def sees(self, slot: str, x: Field) -> Field:
         """A field as the part of a slot sees it."""
-        opened = self.stacked if slot in SEEN else self.parts[slot].matrix
-        return self.view.open(x) if opened else x
+        stacked = self.stacked if slot in SEEN else self.parts[slot].matrix
+        x = whole(x) if stacked or not self.parts[slot].elementwise else x
+        return self.view.open(x) if stacked else x
 
     def example(self, dtype: torch.dtype, size: int = 1, device: str | None = None) -> Tensor:
         """A weight that stands for any that the rule may move, with so many coordinates or more."""
@@ -160,6 +169,7 @@ class Rule:
         """What a new parameter's state holds, in flat keys; what is decided per scope comes with it."""
         seen = real(near(p.detach()))
         wide = seen.to(self.computes_in(seen.dtype))
+        wide = shards([wide], [shard(p)]) if dtensor(p) and self.wholes else wide
         memories = {slot: self._memory(slot, wide) for slot in self.parts if slot != "write"}
         memories["write"] = self.write.memory(seen) if self.rounds(p) else {}
         for slot, part in self.choosers.items():
@@ -168,13 +178,13 @@ class Rule:
         if not dtensor(p):
             return made
         whole = self.state(torch.empty(p.shape, dtype=p.dtype, device="meta"))
-        fields = {key: sampled for key, (_, sampled) in self.layout(seen.dtype).fields.items()}
+        fields = {key: few for key, (_, few) in self.layout(seen.dtype).fields.items() if _slot(key) not in self.wholes}
         return spread(p, made, fields, {key: whole[key].shape for key in fields})
 
-    def _memory(self, slot: str, p: Tensor) -> dict[str, Tensor]:
-        seen, part = self.sees(slot, p), self.parts[slot]
-        if isinstance(seen, Tensor):
-            return part.memory(seen)
+    def _memory(self, slot: str, p: Field) -> dict[str, Tensor]:
+        seen, part = tensors_of(self.sees(slot, p)), self.parts[slot]
+        if len(seen) == 1:
+            return part.memory(seen[0])
         if any(part.memory(piece) for piece in seen):
             raise SlotError(
                 f"{part} remembers something of each matrix, but the view {self.view} cuts a weight into matrices of "
@@ -189,8 +199,9 @@ class Rule:
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
         """Filter, metric and step take in the gradient."""
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
-        self.metric.observe(self.sees("metric", g), mem["metric"], t)
-        self.step.observe(g, mem["step"], t)
+        if self.metric.observes:
+            self.metric.observe(self.sees("metric", g), mem["metric"], t)
+        self.step.observe(self.sees("step", g), mem["step"], t)
 
     def measure(self, g: Field, mem: dict[str, Memory], t: Tensor) -> dict[str, Tensor]:
         """Each measuring part's share of the inner products, [tensors, numbers] by slot."""
@@ -217,9 +228,9 @@ class Rule:
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
             move = self.view.close(move, work)
-        self.combine.enter(w, move, size, mem["combine"], t)
-        if self.combine.matrix:
-            work.copy_(self.view.close(w, work))  # where w is no view of them
+        self.combine.enter(w, parts(move, w), size, mem["combine"], t)
+        if w is not work:
+            work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
         if work is not p:
             self.write.close(p, work, mem["write"], t)
 
@@ -229,20 +240,10 @@ class Rule:
         return p if dtype == p.dtype else self.write.open(p, dtype, mem["write"], t)
 
 
-@lru_cache(maxsize=64)
-def wider(a: torch.dtype, b: torch.dtype) -> torch.dtype:
-    """The narrowest dtype that holds both; looked up, since torch answers it with an operation."""
-    return torch.promote_types(a, b)
-
-
-def _kind(part: Part) -> str:
-    inner = {f.name: getattr(part, f.name) for f in fields(part)}
-    words = [
-        _kind(x) if isinstance(x, Part) else x for name, x in inner.items() if isinstance(x, Part) or name == "scope"
-    ]
-    return f"{type(part).__name__}({', '.join(words)})" if words else type(part).__name__
+def _slot(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def ours(state: State) -> set[str]:
     """The keys that belong to rules; wrappers and users may keep things of their own beside them."""
-    return {key for key in state if key == "step" or key.partition(".")[0] in SLOTS}
+    return {key for key in state if key == "step" or _slot(key) in SLOTS}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import mul
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from .field import Field, Shards, as_field, each
+from .field import Field, Shards, as_field, each, shards, tensors_of
 from .place import Place, Runs
 
 
@@ -26,7 +27,19 @@ class Shard(Place):
     shape: tuple[int, ...]
     axes: tuple[Tensor, ...]
     ranks: int
+    gather: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     seen: dict[Runs, Sampled] = field(default_factory=dict, repr=False)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """The whole tensor of which x lies here; all that hold parts of it must ask together."""
+        assert self.gather is not None
+        return self.gather(x)
+
+    def part(self, x: Tensor) -> Tensor:
+        """What of a whole tensor lies here."""
+        for d, axis in enumerate(self.axes):
+            x = x.index_select(d, axis.to(x.device)) if len(axis) != x.shape[d] else x
+        return x
 
     @property
     def size(self) -> int:
@@ -108,6 +121,21 @@ def coordinates(x: Field) -> Field:
     if isinstance(x, Shards):
         return as_field([place.coordinates(part.device) for place, part in zip(x.places, x, strict=True)])
     return each(lambda one: torch.arange(one.numel(), dtype=torch.int32, device=one.device).view(one.shape), x)
+
+
+def whole(x: Field) -> Field:
+    """The whole tensors of which parts lie here, the same on all processes; anything else as it is."""
+    if not isinstance(x, Shards):
+        return x
+    return as_field([place.whole(part) for place, part in zip(x.places, x, strict=True)])
+
+
+def parts(y: Field, like: Field) -> Field:
+    """What of whole tensors lies here, where those of `like` are dealt out; otherwise y as it is."""
+    if not isinstance(like, Shards) or isinstance(y, Shards):
+        return y
+    pieces = [place.part(one) for place, one in zip(like.places, tensors_of(y), strict=True)]
+    return cast(Tensor, shards(pieces, like.places))
 
 
 def held(n: int, cuts: Iterable[tuple[int, int, int]]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from .field import Bundle, Field, each, tensors_of
+from .field import Bundle, Field, Shards, as_field, each, tensors_of
 
 
 @final
@@ -46,12 +46,9 @@ class View:
         return cast(Tensor, Bundle(piece for one in tensors_of(x) for piece in self._cut(one)))
 
     def close(self, y: Field, like: Field) -> Field:
-        """The stacks as weights again, shaped like those that were opened."""
-        if self.pieces == 1:
-            return each(lambda stack, one: self._close(stack, one.shape), y, like)
+        """The stacks as weights again, shaped like those that were opened, or like the whole of these."""
         stacks = iter(tensors_of(y))
-        made = [self._join([next(stacks) for _ in range(self.pieces)], one) for one in tensors_of(like)]
-        return cast(Tensor, Bundle(made)) if isinstance(like, Bundle) else made[0]
+        return as_field([self._join([next(stacks) for _ in range(self.pieces)], shape) for shape in _shapes(like)])
 
     def fold(self, rows: Tensor) -> Tensor:
         """Numbers of stacks, one row each, summed to one row for each weight."""
@@ -75,10 +72,12 @@ class View:
         plain = View(self.stack, 1, self.out)
         return [plain._open(piece) for piece in x.split(self.groups, self.stack)]
 
-    def _join(self, stacks: list[Tensor], like: Tensor) -> Tensor:
+    def _join(self, stacks: list[Tensor], shape: torch.Size) -> Tensor:
+        if self.pieces == 1:
+            return self._close(stacks[0], shape)
         plain = View(self.stack, 1, self.out)
         assert isinstance(self.groups, tuple)
-        shapes = [(*like.shape[: self.stack], n, *like.shape[self.stack + 1 :]) for n in self.groups]
+        shapes = [(*shape[: self.stack], n, *shape[self.stack + 1 :]) for n in self.groups]
         return torch.cat([plain._close(y, torch.Size(s)) for y, s in zip(stacks, shapes, strict=True)], self.stack)
 
     def _open(self, x: Tensor) -> Tensor:
@@ -103,6 +102,13 @@ class View:
         assert isinstance(self.groups, int)
         head, n, tail = shape[: self.stack], shape[self.stack], shape[self.stack + 1 :]
         return self.stack + 1, (*head, self.groups, n // self.groups, *tail)
+
+
+def _shapes(x: Field) -> list[torch.Size]:
+    """Shapes of weights, whole ones where parts of them lie here."""
+    return (
+        [torch.Size(place.shape) for place in x.places] if isinstance(x, Shards) else [p.shape for p in tensors_of(x)]
+    )
 
 
 @lru_cache(maxsize=256)

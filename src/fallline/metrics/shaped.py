@@ -31,6 +31,11 @@ class Shaped(Metric):
         """The metric's."""
         return self.metric.memory(p)
 
+    @property
+    def observes(self) -> bool:
+        """Whether the metric does."""
+        return self.metric.observes
+
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The metric's."""
         self.metric.observe(g, mem, t)
