@@ -5,24 +5,43 @@ from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fan import Fan
 from .polar import SVD, NewtonSchulz, Polar
-from .shaped import Keller, MatchRMS, Shaped
+from .preconditioned import Preconditioned
+from .resized import Exact, OwnDual, Weighted
+from .row import Columns, Rows
+from .schatten import KyFan, Nuclear, Schatten
+from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .whole import Frobenius, VectorRMS
 
 __all__ = [
+    "FACTORS",
     "SVD",
     "Clip",
     "Curve",
     "Euclid",
     "Fan",
+    "Columns",
+    "Euclid",
+    "Exact",
+    "FanIn",
+    "FanOut",
+    "FanRatio",
+    "Frobenius",
     "Keller",
+    "KyFan",
     "MatchRMS",
     "NewtonSchulz",
+    "Nuclear",
+    "OwnDual",
     "Polar",
     "Power",
     "QuasiNorm",
+    "Preconditioned",
+    "Rows",
+    "Schatten",
     "SecondMoment",
     "Shaped",
     "Sign",
@@ -30,4 +49,7 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "VectorRMS",
+    "Weighted",
+    "shaped",
 ]
