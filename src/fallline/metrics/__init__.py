@@ -3,7 +3,6 @@
 from .curve import Clip, Curve, Power, QuasiNorm, Soft
 from .diagonal import SecondMoment
 from .euclid import Euclid
-from .fan import Fan
 from .polar import SVD, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
@@ -20,10 +19,8 @@ __all__ = [
     "FACTORS",
     "SVD",
     "Clip",
-    "Curve",
-    "Euclid",
-    "Fan",
     "Columns",
+    "Curve",
     "Euclid",
     "Exact",
     "FanIn",
@@ -38,8 +35,8 @@ __all__ = [
     "OwnDual",
     "Polar",
     "Power",
-    "QuasiNorm",
     "Preconditioned",
+    "QuasiNorm",
     "Rows",
     "Schatten",
     "SecondMoment",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..filters import LowRankEF, SliceEF
-from ..metrics import Euclid, Fan, NewtonSchulz, Sliced, Spectral
+from ..metrics import Euclid, FanRatio, NewtonSchulz, Sliced, Spectral
 from ..metrics.polar import Polar
 from .routed import REST, Engine, Group, Routed
 
@@ -56,7 +56,7 @@ class Dion(Routed):
 
     def matrix(self, group: Group) -> Rule:
         """Low-rank factor, shape factor, decay."""
-        return self.rule_of(LowRankEF(group["rank_fraction"], group["mu"]), Fan(Euclid()), group)
+        return self.rule_of(LowRankEF(group["rank_fraction"], group["mu"]), FanRatio(Euclid()), group)
 
 
 class Dion2(Routed):
@@ -91,4 +91,4 @@ class Dion2(Routed):
     def matrix(self, group: Group) -> Rule:
         """Heaviest slices, their polar factor, shape factor, decay."""
         fraction = group["fraction"]
-        return self.rule_of(SliceEF(fraction, group["ef_decay"]), Fan(Sliced(self.metric, fraction)), group)
+        return self.rule_of(SliceEF(fraction, group["ef_decay"]), FanRatio(Sliced(self.metric, fraction)), group)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..metrics import NewtonSchulz, QuasiNorm, Spectral, Spectrum
+from ..metrics.shaped import shaped
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Freon(Routed):
         shape: str = "rms",
         **engine: Unpack[Engine],
     ) -> None:
-        self.shape = FACTORS[shape]
+        self.shape = shape
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov, "c": c}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, power of the normalised spectrum, decay."""
-        return self.rule_of(self.average(group), self.shape(Spectrum(QuasiNorm(2 * (1 - group["c"])))), group)
+        return self.rule_of(self.average(group), shaped(self.shape, Spectrum(QuasiNorm(2 * (1 - group["c"])))), group)
 
 
 def chaos(steps: int) -> NewtonSchulz:
@@ -90,7 +90,7 @@ class Kaon(Routed):
     ) -> None:
         if steps < 1:
             raise ValueError(f"Invalid steps: {steps!r}; the map is applied once or more often.")
-        self.metric = FACTORS[shape](Spectral(chaos(steps)))
+        self.metric = shaped(shape, Spectral(chaos(steps)))
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(params, lr, numbers | REST, **engine)
 

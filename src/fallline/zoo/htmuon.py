@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..metrics import Power, Spectrum
+from ..metrics.shaped import shaped
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class HTMuon(Routed):
         shape: str = "keller",
         **engine: Unpack[Engine],
     ) -> None:
-        self.shape = FACTORS[shape]
+        self.shape = shape
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov, "power": power}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, power of the spectrum, decay."""
-        return self.rule_of(self.average(group), self.shape(Spectrum(Power(group["power"]))), group)
+        return self.rule_of(self.average(group), shaped(self.shape, Spectrum(Power(group["power"]))), group)

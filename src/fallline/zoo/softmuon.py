@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..metrics import Clip, Soft, Spectrum
+from ..metrics.shaped import shaped
 from .choice import Momentum
-from .muon import FACTORS
 from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class SoftMuon(Routed):
         shape: str = "keller",
         **engine: Unpack[Engine],
     ) -> None:
-        self.shape = FACTORS[shape]
+        self.shape = shape
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov, "level": level}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, soft sign of the spectrum, decay."""
-        return self.rule_of(self.average(group), self.shape(Spectrum(Soft(group["level"]))), group)
+        return self.rule_of(self.average(group), shaped(self.shape, Spectrum(Soft(group["level"]))), group)
 
 
 class MuCon(Routed):
@@ -78,10 +78,10 @@ class MuCon(Routed):
         shape: str = "keller",
         **engine: Unpack[Engine],
     ) -> None:
-        self.shape = FACTORS[shape]
+        self.shape = shape
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov, "tau": tau}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, clipped spectrum, decay."""
-        return self.rule_of(self.average(group), self.shape(Spectrum(Clip(group["tau"]))), group)
+        return self.rule_of(self.average(group), shaped(self.shape, Spectrum(Clip(group["tau"]))), group)
