@@ -18,6 +18,7 @@ from fallline import (
     Sign,
     SlotError,
     Through,
+    Variance,
 )
 from fallline.maps.clamp import quantile
 from laws.map import LAWS, mapped, scale_passes_through_as_stated
@@ -28,6 +29,7 @@ DEGREES = {
     Rms(0.2): 0,
     RowMoment(0.9, eps=1e-30): 1,
     ElementMoment(0.9, eps=1e-30): 0,
+    Variance(0.9, eps=1e-30): 0,
     RowColScale("rows"): 0,
     RowColScale("columns", p=1.0): 0,
     RowColScale("rows", p=float("inf"), exponent=0.5): 0.5,
@@ -61,7 +63,8 @@ def test_scale(part, degree):
 @pytest.mark.parametrize("n", [1, 2, 7, 100])
 def test_quantile_is_torchs(q, n):
     x = torch.randn(3, n, dtype=torch.float64)
-    assert_close(quantile(x, q), torch.quantile(x, q, dim=-1))
+    for y in (x, x.round()):
+        assert_close(quantile(y, q), torch.quantile(y, q, dim=-1))
 
 
 def test_what_soft_thresholding_leaves_is_the_clamp():

@@ -14,6 +14,7 @@ from fallline import (
     SOAP,
     SVD,
     DeVA,
+    DeVAEuclid,
     Euclid,
     Grafted,
     Identity,
@@ -352,18 +353,57 @@ def test_deva_without_memory_of_the_variance_is_muon():
     assert_close(directed(part, g, 2), directed(part.metric, g) / (1 - 0.9))
 
 
+def deva_euclid(w, gradients, lr=0.01, b1=0.9, b2=0.99, eps=1e-5, decay=0.1):
+    m, v = torch.zeros_like(w), torch.zeros_like(w)
+    for g in gradients:
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * m**2
+        w = (1 - lr * decay) * w
+        w = w - lr * (m**2 / (v + eps)).sqrt() * m.sign()
+        yield w
+
+
+def test_euclidean_deva_walks_as_its_equations():
+    agree(DeVAEuclid(parameters(), 0.01, (0.9, 0.99), weight_decay=0.1, state_dtype=torch.float64), deva_euclid)
+
+
+def test_euclidean_deva_without_momentum_is_rmsprop():
+    """T-x.4. torch's RMSprop has its eps elsewhere."""
+    ours = walked(DeVAEuclid(parameters(), 0.01, (0.0, 0.99), 1e-30, state_dtype=torch.float64), 12)
+    theirs = walked(torch.optim.RMSprop(parameters(), 0.01, 0.99, 1e-30), 12)
+    assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize("build", (Shampoo, KLShampoo, SOAP, ASGO, DASGO, DeVA))
 def test_vectors_and_embeddings_go_to_the_rest(build):
-    model = torch.nn.Sequential(torch.nn.Embedding(7, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(7, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 7)
+    )
     opt = build(model)
     rules = {p: section.rule for section in opt.sections(opt.param_groups[0]) for p in section.params}
     assert [name for name, p in model.named_parameters() if rules[p].matrix] == ["1.weight"]
 
 
+@pytest.mark.parametrize("build", (Shampoo, KLShampoo, SOAP, ASGO, DASGO, DeVA))
+def test_pieces_of_a_weight_walk_as_matrices_of_their_own(build):
+    """q, k and v in one weight: three pairs of sides, three steps."""
+    how = {"state_dtype": torch.float64} | ({} if build is DASGO else {"every": 2})
+    whole, pieces = torch.nn.Parameter(matrices(12, 3)), matrices(12, 3).chunk(3)
+    one = build([{"params": [whole], "roles": "attention groups=3"}], **how)
+    three = build([torch.nn.Parameter(x.clone()) for x in pieces], roles="by shape", **how)
+    for (g,) in noisy_descent(5, 6, ((12, 3),)):
+        whole.grad = g
+        for p, piece in zip(three.param_groups[0]["params"], g.chunk(3), strict=True):
+            p.grad = piece
+        one.step()
+        three.step()
+    assert_close(whole.detach(), torch.cat([p.detach() for p in three.param_groups[0]["params"]]))
+
+
 def test_soap_chooses_its_momentum():
     opt = SOAP(parameters(), 0.01, "auto", **FREE)
     walked(opt, 12)
-    assert opt.param_groups[0]["momentum"] in (0.5, 0.9, 0.99)
+    assert opt.param_groups[0]["momentum"] in opt.param_groups[0]["candidates"]
 
 
 def test_muon_is_shampoo_without_memory():

@@ -150,4 +150,4 @@ def _deflated(m: Tensor, w: Tensor, v: Tensor) -> Tensor:
 def still(p: Tensor) -> str | None:
     """Why weights cannot be turned or kept at their length: they are all zero, and would be for ever."""
     known = p.numel() and p.device.type != "meta"
-    return "its weights are all zero, and would stay so. Initialise them" if known and not bool(p.any()) else None
+    return "its weights are all zero, and would stay so" if known and not bool(p.any()) else None

@@ -24,7 +24,6 @@ from .kernel import route
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
 from .memory import Memory, State, share
-from .part import Metric
 from .report import Dial, dials
 from .rule import Rule
 from .section import Section
@@ -152,13 +151,7 @@ def _chunks(
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:
     part = rule.choosers[slot]
-    return (*_kind(slot, rule), p.device, None if part.scope == "global" else id(p))
-
-
-def _kind(slot: str, rule: Rule) -> tuple[str, Chooser, type[Metric]]:
-    """Pays add up where they are told in one geometry: the judge's, or that of one kind of metric."""
-    part = rule.choosers[slot]
-    return slot, part, type(part.judge or rule.metric)
+    return (slot, part, part.circle(rule.metric), p.device, None if part.scope == "global" else id(p))
 
 
 def _share_decisions(sections: list[Section], state: Any) -> None:
@@ -177,7 +170,7 @@ def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:
     for chunk in chunks:
         for slot, part in chunk.rule.choosers.items():
             if part.measures:
-                found.setdefault((*_kind(slot, chunk.rule), chunk.owners[0].device), []).append(chunk)
+                found.setdefault((slot, part, part.circle(chunk.rule.metric), chunk.owners[0].device), []).append(chunk)
     for (slot, part, *_), members in found.items():
         owners = [p for chunk in members for p in chunk.owners]
         rows = owners[:1] if part.scope == "global" else owners

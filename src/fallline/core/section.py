@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .border import dtensor
 from .chooser import Chooser
 from .rule import Rule
 
@@ -95,7 +96,8 @@ def check_view(section: Section, name: str) -> None:
         number = next(i for i, other in enumerate(section.group["params"]) if other is p)
         names = section.group.get("param_names")
         unseen = ("it is complex" if p.is_complex() else rule.view.misfit(tuple(p.shape))) if rule.matrix else None
-        if why := (_taken(p) if rule.matrix else None) or unseen or rule.combine.misfit(p):
+        taken = _taken(p) if rule.matrix else None
+        if why := taken or unseen or (None if dtensor(p) else rule.combine.misfit(p)):  # of shards nobody sees all
             raise ValueError(
                 f"{name} cannot move {repr(names[number]) if names else f'parameter {number}'} by {section.rule}: "
                 f"{why}. Give it another role, or leave it to another optimizer."

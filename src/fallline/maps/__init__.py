@@ -7,5 +7,16 @@ from .moment import ElementMoment, RowMoment
 from .rms import Rms
 from .scale import RowColScale
 from .through import Through
+from .variance import Variance
 
-__all__ = ["Chain", "Clamp", "Cosh", "ElementMoment", "Rms", "RowColScale", "RowMoment", "Through"]
+__all__ = [
+    "Chain",
+    "Clamp",
+    "Cosh",
+    "ElementMoment",
+    "Rms",
+    "RowColScale",
+    "RowMoment",
+    "Through",
+    "Variance",
+]

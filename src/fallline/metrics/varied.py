@@ -28,9 +28,9 @@ class Varied(Bent):
     `m` (its own: what a metric is asked about may be another filter's) and `v`, like the parameter, row and column
     lengths, Gram matrices and bases. Reference: Song et al., arXiv 2602.06880.
 
-    >>> from fallline import Spectral
-    >>> print(Varied(Spectral()))
-    Varied(Spectral())
+    >>> from fallline import Sign
+    >>> print(Varied(Sign()))
+    Varied(Sign())
     """
 
     beta1: float = 0.95

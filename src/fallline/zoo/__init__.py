@@ -5,9 +5,12 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
-from .deva import DeVA
+from .deva import DeVA, DeVAEuclid
+from .dion import Dion, Dion2
 from .egd import EGD
+from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro
@@ -24,8 +27,11 @@ from .root import ROOT
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
+from .share import shares
 from .soap import SOAP
+from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
+from .trust import TrustRegion
 from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 
@@ -46,11 +52,18 @@ __all__ = [
     "AdamW",
     "AuON",
     "DeVA",
+    "DeVAEuclid",
+    "Dion",
+    "Dion2",
+    "Freon",
+    "HTMuon",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
+    "Kaon",
     "Lion",
     "Macro",
+    "MuCon",
     "Muon",
     "MuonEq",
     "NorMuon",
@@ -61,7 +74,10 @@ __all__ = [
     "Scion",
     "Shampoo",
     "Soda",
+    "SoftMuon",
+    "TrustRegion",
     "TurboMuon",
     "gap_adam",
     "gap_sgd",
+    "shares",
 ]

@@ -94,7 +94,8 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not any(section.rule.matrix and section.params for section in self._sections()):
+        cast = any(role_of(word).matrix for group in self.param_groups for word in group["roles"])
+        if not cast and not any(section.rule.matrix and section.params for section in self._sections()):
             raise ValueError(self._idle())
 
     def _idle(self) -> str:
