@@ -27,13 +27,13 @@ def draw(found: Mapping[str, Mapping[str, tuple[Losses, Bests]]], looks: Mapping
     for row, (title, of) in zip(rows, found.items(), strict=True):
         for axes, (name, (label, *_)) in zip(row, looks.items(), strict=False):
             bowls(axes, *of[name])
-            clean(axes, f"{title}: {label}", "lr", "validation loss at the end" if axes is row[0] else "")
+            clean(axes, label, "lr", f"{title}: loss at the end" if axes is row[0] else "")
         low = min(min(map(fmean, lrs.values())) for losses, _ in of.values() for lrs in losses.values())
         high = max(min(map(fmean, lrs.values())) for losses, _ in of.values() for lrs in losses.values())
         for axes in row[:-1]:
-            axes.set_ylim(low - 0.1 * (high - low), high + 1.5 * (high - low))
+            axes.set_ylim(low - 0.1 * (high - low), high + 0.7 * (high - low))
         drifts(row[-1], {name: best for name, (_, best) in of.items()}, looks)
-        clean(row[-1], f"{title}: best lr", "width", "over the geometric mean")
+        clean(row[-1], "best lr, relative", "width", "")
     rows[0][-1].legend(frameon=False, fontsize=8)
     with rc_context({"svg.hashsalt": "fallline"}):  # the same numbers give the same file
         figure.savefig(path, metadata={"Date": None})
@@ -49,6 +49,10 @@ def bowls(axes: Axes, losses: Losses, best: Bests) -> None:
         axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4, label=f"width {width}")
         axes.axvline(geometric_mean(best[width]), color=color, ls=":", lw=1.2)
     axes.set_xscale("log")
+    tried = sorted({lr for lrs in losses.values() for lr in lrs})
+    axes.xaxis.set_major_locator(FixedLocator(tried[::2]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     axes.legend(frameon=False, fontsize=8)
 
 

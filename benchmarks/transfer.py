@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from benchmarks.bowl import draw
 from fallline import EMA, Constant, Decoupled, Muon, Rule
 from fallline.core.role import Role
-from fallline.metrics import FanIn, FanRatio, Sign, Spectral
+from fallline.metrics import FanIn, FanRatio, NewtonSchulz, Sign, Spectral
 from fallline.race.char import GPT, characters
 from fallline.race.classification import Split, Supervised, load
 from fallline.race.digit import digits
@@ -32,6 +32,7 @@ from fallline.zoo.routed import Group, Routed
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- transfer: begin -->\n", "<!-- transfer: end -->"
 MOMENTUM = 0.9
+POLAR = NewtonSchulz()  # five steps, for both, whatever the library thinks best here
 EXPANSIONS = 4  # steps of a factor of two that a bracket may walk
 LOST = 10.0  # the loss of a run that diverged, so that a parabola keeps its sense
 
@@ -44,7 +45,7 @@ class ByRole(Routed):
 
     def speak(self, group: Group, role: Role) -> Rule:
         """An average, and the role's norm."""
-        hidden = FanRatio(Spectral()) if role.matrix else Sign()
+        hidden = FanRatio(Spectral(POLAR)) if role.matrix else Sign()
         metric = FanIn(Sign(), -1.0) if role.kind == "head" else hidden
         return Rule(EMA(MOMENTUM), metric, Constant(), Decoupled(0.0), view=role.view)
 
@@ -75,7 +76,7 @@ def adamw(model: nn.Module, lr: float) -> Optimizer:
 
 def muon(model: nn.Module, lr: float) -> Optimizer:
     """Muon with S-rms, AdamW for embedding, head and vectors."""
-    return Muon([group | {"rest_betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0)
+    return Muon([group | {"rest_betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0, polar=POLAR)
 
 
 def by_role(model: nn.Module, lr: float) -> Optimizer:
@@ -109,8 +110,8 @@ class Task:
 
 OPTIMIZERS: dict[str, tuple[str, Callable[[nn.Module, float], Optimizer], str, str]] = {
     "adamw": ("AdamW", adamw, "#0072B2", "o"),
-    "muon": ("Muon, S-rms (AdamW for the rest)", muon, "#D55E00", "D"),
-    "by-role": ("a norm for every role, S-spec", by_role, "#009E73", "s"),
+    "muon": ("Muon, S-rms", muon, "#D55E00", "D"),
+    "by-role": ("norms by role, S-spec", by_role, "#009E73", "s"),
 }
 TASKS = {
     "mlp": Task(
