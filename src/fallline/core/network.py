@@ -118,7 +118,7 @@ def _says_output(path: str, layer: nn.Module, modules: Modules) -> bool:
     for i in range(len(words), 0, -1):
         home, word = ".".join(words[:i]), spoken(".".join(words[:i])).split(".")[-1]
         weak = word in WEAK_HEAD and i == len(words) and layer is _last(modules[""])
-        if (word in HEAD or weak) and not _repeated(path, modules):
+        if (HEAD.fullmatch(word) or weak) and not _repeated(home, modules):
             several = word in SEVERAL and isinstance(modules[home], nn.ModuleList | nn.ModuleDict)
             return several or layer is _last(modules[home])
     return False
