@@ -40,6 +40,12 @@ GUESSES = (
 )
 
 
+FROZEN = (
+    "{} moves no matrix: all that it has are frozen, and the rest learns by its other rules. Where that are LoRA's "
+    "factors and they shall be matrices, pass roles=fallline.roles(model).set('*lora_*', 'hidden')."
+)
+
+
 class Engine(TypedDict, total=False):
     """What every routed optimizer takes by keyword beside its own numbers."""
 
@@ -87,6 +93,8 @@ class Routed(Descent):
         self.choice.refuse_idle(momentum, self.param_groups)
         if not any(section.rule.matrix and section.params for section in self._sections()):
             raise ValueError(self._idle())
+        if not any(section.trainable for section in self._sections() if section.rule.matrix):
+            warnings.warn(FROZEN.format(type(self).__name__), stacklevel=3)
 
     def _idle(self) -> str:
         """Why there is nothing to do for an optimizer of matrices."""
