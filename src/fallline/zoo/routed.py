@@ -91,10 +91,15 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not any(section.rule.matrix and section.params for section in self._sections()):
+        if not (matrices := self._matrices()):
             raise ValueError(self._idle())
-        if not any(section.trainable for section in self._sections() if section.rule.matrix):
+        if not any(p.requires_grad for p in matrices):
             warnings.warn(FROZEN.format(type(self).__name__), stacklevel=3)
+
+    def _matrices(self) -> list[Tensor]:
+        """What is a hidden matrix, or obeys a rule of matrices."""
+        rows = ((s, i, p) for s in self._sections() for i, p in zip(s.places or (), s.params, strict=True))
+        return [p for s, i, p in rows if s.rule.matrix or role_of(s.group["roles"][i]).matrix]
 
     def _idle(self) -> str:
         """Why there is nothing to do for an optimizer of matrices."""
