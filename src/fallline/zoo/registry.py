@@ -45,12 +45,7 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
-    Entry(
-        "trust-region",
-        "Kovalev, arXiv 2503.12645",
-        "primed average → any norm, here spectral and sign",
-        partial(TrustRegion, lr=0.01, roles=BY_SHAPE),
-    ),
+    Entry("trust-region", "Kovalev, arXiv 2503.12645", "average → any norm", partial(TrustRegion, roles=BY_SHAPE)),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
 )
