@@ -80,8 +80,8 @@ class Chooser(Part):
     across: ClassVar[bool] = False  # parameters with different metrics decide together
 
     def circle(self, metric: Metric) -> type[Metric] | None:
-        """Which of those that have an equal such part may decide together: by default those of one kind of metric."""
-        return None if self.across else type(metric)
+        """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
+        return None if self.across else type(self.judge or metric)
 
     @property
     @abstractmethod
@@ -120,12 +120,13 @@ def check_choosers(rule: Any) -> None:
             "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
             "Constant(), or OwnDual(metric) for each layer's own step size."
         )
-    blind = rule.stacked or not rule.metric.elementwise
-    if blind and rule.scouts and any(part.judge is None for part in rule.choosers.values()):
-        raise SlotError(
-            f"{type(rule.filter).__name__} scores a sample of coordinates, but {rule.metric} needs whole tensors. "
-            "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
-        )
+    for part in rule.choosers.values() if rule.scouts else ():
+        judge = part.judge or rule.metric
+        if not judge.elementwise or (rule.stacked and not part.judge):
+            raise SlotError(
+                f"{type(part).__name__} scores a sample of coordinates, but {judge} needs whole tensors. Use a Bank, "
+                "which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
+            )
 
 
 class Selector(Part):

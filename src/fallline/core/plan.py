@@ -131,6 +131,7 @@ def make_plan(
     rank = {id(p): i for i, p in enumerate(seen.params)}
     for chunk in () if everyone else chunks:
         chunk.ranks = [rank[id(p)] for p in chunk.owners]
+        chunk.straight = chunk.ranks == list(range(len(rank)))
     scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
     dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
     return Plan(chunks, scopes, sections, late, ground(seen, state), others, not late and joint(chunks), dealt)
@@ -143,7 +144,8 @@ def _chunks(
     if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in cut(block, 0 if group["foreach"] is False else budget, bool(rule.wholes)):
+        budget = 0 if group["foreach"] is False else budget
+        for owners in [block] if rule.combine.together else cut(block, budget, bool(rule.wholes)):
             yield make_chunk(group, rule, owners, state)
 
 

@@ -30,8 +30,6 @@ SLOTS: dict[str, type[Part]] = {
 }
 NEAREST, AS_IT_IS = Nearest(), View()
 SEEN = ("before", "metric", "after")  # the slots between which a field stays a stack
-
-
 SIZE = 1 << 14  # coordinates of a tensor that stands for any: its sample is smaller than it, and no number is larger
 
 
@@ -142,7 +140,7 @@ class Rule:
     @cached_property
     def stacked(self) -> bool:
         """Whether metric and maps see a weight as a stack of matrices."""
-        return any(part.matrix for slot, part in self.parts.items() if slot in (*SEEN, "filter", "combine"))
+        return any(part.matrix for slot, part in self.parts.items() if slot != "write")
 
     @cached_property
     def wholes(self) -> tuple[str, ...]:
@@ -192,10 +190,12 @@ class Rule:
         return self.combine.gradient(g, self._open(p, mem, t), mem["combine"], t)
 
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
-        """Filter, metric and step take in the gradient."""
+        """Filter, maps, metric and step take in the gradient."""
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
-        if self.metric.observes:
-            self.metric.observe(self.sees("metric", g), mem["metric"], t)
+        for slot in SEEN:
+            part = getattr(self, slot)
+            if part and part.observes:
+                part.observe(self.sees(slot, g), mem[slot], t)
         self.step.observe(self.sees("step", g), mem["step"], t)
 
     def measure(self, g: Field, mem: dict[str, Memory], t: Tensor, p: Field | None = None) -> dict[str, Tensor]:
@@ -224,7 +224,7 @@ class Rule:
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
-            move = self.view.close(move, work)
+            move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
         self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
