@@ -73,6 +73,7 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
+    Entry("trust-region", "Kovalev, arXiv 2503.12645", "average → any norm", partial(TrustRegion, roles=BY_SHAPE)),
     Entry(
         "asgo",
         "An et al., arXiv 2503.20762",
