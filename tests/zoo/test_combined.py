@@ -28,6 +28,7 @@ from fallline import (
     Soda,
     Spectral,
     SpectralSphere,
+    Spel,
 )
 from kit import differences, owned, snapshot, stream, walk
 
@@ -181,6 +182,17 @@ def test_macro_is_muon_along_a_sphere(sphere):
     opt = Macro([p], lr=0.05, momentum=0.9, sphere=how, polar=SVD(), roles="by shape")
     assert_close(run(opt, p), w, rtol=1e-9, atol=1e-9)
     assert_close(lengths(sphere, p.detach()), r)
+
+
+def test_spel_is_muon_among_orthonormal_columns():
+    p = matrix()
+    w, m = p.detach().clone(), torch.zeros(SHAPE).double()
+    for g in gradients(p):
+        m = 0.9 * m + 0.1 * g
+        inside = w.mT @ m
+        w = polar(w - 0.05 * polar(m - w @ (inside + inside.mT) / 2))
+    assert_close(run(Spel([p], lr=0.05, momentum=0.9, polar=SVD(), roles="by shape"), p), w, rtol=1e-10, atol=1e-10)
+    assert_close(p.mT @ p, torch.eye(3, dtype=torch.float64))
 
 
 def test_a_few_power_iterations_keep_the_largest_singular_value_nearly():

@@ -6,7 +6,8 @@ from .decay import Coupled, Decoupled
 from .pair import LowRankPair
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
-from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
+from .stiefel import Stiefel
 from .transport import Transport
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "LowRankPair",
     "ObliqueSphere",
     "Retract",
+    "SolvedSphere",
     "SpectralSphere",
     "Sphere",
+    "Stiefel",
     "Transport",
     "TwoSided",
 ]

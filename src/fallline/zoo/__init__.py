@@ -4,7 +4,7 @@ from .adam import Adam, AdamW
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
-from .macro import Macro
+from .macro import Macro, Spel
 from .muon import Muon
 from .pion import Pion
 from .scion import Scion
@@ -25,6 +25,7 @@ __all__ = [
     "Pion",
     "Scion",
     "Soda",
+    "Spel",
     "gap_adam",
     "gap_sgd",
 ]
