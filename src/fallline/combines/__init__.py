@@ -8,6 +8,8 @@ from .retract import FixedNorm, Retract
 from .rotation import TwoSided
 from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
 from .stiefel import Stiefel
+from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .trailing import Trailing
 from .transport import Transport
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "SpectralSphere",
     "Sphere",
     "Stiefel",
+    "Trailing",
     "Transport",
     "TwoSided",
 ]

@@ -153,7 +153,7 @@ class Readable:
             chunk.tick()
             g = chunk.gradient()
             rule.remember(g, chunk.mem, chunk.t)
-            told = rule.measure(g, chunk.mem, chunk.t)
+            told = rule.measure(g, chunk.mem, chunk.t, chunk.p)
             if apply:
                 rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
         return told

@@ -8,7 +8,7 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
 
     def __truediv__(self, other: Any) -> Bundle:
         return self._map(torch._foreach_div, other)
+
+    def __neg__(self) -> Bundle:
+        return self.neg()
 
     def __radd__(self, other: Any) -> Bundle:
         raise TypeError(f"{type(other).__name__} + Bundle is not defined; write bundle.add(c) or bundle + bundle.")
@@ -178,6 +181,11 @@ def as_field(tensors: Iterable[Tensor]) -> Field:
 def tensors_of(x: Field) -> list[Tensor]:
     """The tensors that a field stands for."""
     return list(x) if isinstance(x, Bundle) else [x]
+
+
+def many(x: Field | float) -> TypeGuard[Field]:
+    """Whether x is a field rather than one number for all, 0-d or Python's."""
+    return isinstance(x, Bundle) or (isinstance(x, Tensor) and x.dim() > 0)
 
 
 def each(f: Callable[..., Tensor], *xs: Any) -> Field:

@@ -154,6 +154,14 @@ class Preconditioner(Metric):
 class Map(Part):
     """A small transformation before or after the metric."""
 
+    @property
+    def observes(self) -> bool:
+        """Whether it watches the raw gradient beside what it transforms."""
+        return type(self).observe is not Map.observe
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t. Most maps do not look at it."""
+
     @abstractmethod
     def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """The transformed field; called once per step, so that it may remember what it saw."""
@@ -167,7 +175,10 @@ class Step(Part):
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, the direction that was made of u: one number, or a [1] tensor for each tensor."""
+        """Step length along d, the direction that was made of u: one number, or a field of factors that go with d.
+
+        A step with `matrix` sees the stacks and may answer for each matrix or column: [..., 1, 1] or [..., 1, n].
+        """
 
 
 class Combine(Part):

@@ -76,10 +76,15 @@ def _where(at: dict[int, int], lines: int) -> str:
     return "every group" if lines == 1 else f"groups {list(at)}"
 
 
-def lead(sections: Iterable[Section]) -> Rule:
-    """The rule of a group whose momentum is shown: the first that chooses, else the first."""
+def leads(sections: Iterable[Section]) -> list[Rule]:
+    """The rules of a group whose momenta are shown: the first that chooses for matrices, then the first for the rest.
+
+    Where none chooses, the first rule.
+    """
     rules = [section.rule for section in sections]
-    return next((rule for rule in rules if isinstance(rule.filter, Chooser)), rules[0])
+    choosing = [rule for rule in rules if isinstance(rule.filter, Chooser)]
+    found = [next((rule for rule in choosing if rule.matrix is kind), None) for kind in (True, False)]
+    return [rule for rule in found if rule] or rules[:1]
 
 
 def check_view(section: Section, name: str) -> None:
@@ -91,7 +96,8 @@ def check_view(section: Section, name: str) -> None:
         number = next(i for i, other in enumerate(section.group["params"]) if other is p)
         names = section.group.get("param_names")
         unseen = ("it is complex" if p.is_complex() else rule.view.misfit(tuple(p.shape))) if rule.matrix else None
-        if why := unseen or (None if dtensor(p) else rule.combine.misfit(p)):  # of shards nobody sees all
+        taken = _taken(p) if rule.matrix else None
+        if why := taken or unseen or (None if dtensor(p) else rule.combine.misfit(p)):  # of shards nobody sees all
             raise ValueError(
                 f"{name} cannot move {repr(names[number]) if names else f'parameter {number}'} by {section.rule}: "
                 f"{why}. Give it another role, or leave it to another optimizer."
@@ -112,3 +118,10 @@ def check_together(section: Section, name: str) -> None:
         f"{name} moves the weights of shapes {shapes} together by {section.rule.combine}, but {why}. Train all of them "
         "alike, or give each another role."
     )
+
+
+def _taken(p: Tensor) -> str | None:
+    """Why a matrix cannot be moved that is not here."""
+    if p.numel() or not hasattr(p, "ds_shape"):
+        return None
+    return f"ZeRO-3 has taken its {tuple(p.ds_shape)} numbers away, and norms need whole matrices. Use DDP or FSDP2"

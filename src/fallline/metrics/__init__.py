@@ -1,28 +1,45 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
+from .conv import Conv
 from .diagonal import SecondMoment
 from .euclid import Euclid
-from .polar import SVD, NewtonSchulz, Polar
+from .fitted import Fitted
+from .grafted import Grafted
+from .kronecker import Kronecker, SideMoment
+from .kullback import Kullback
+from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
+from .root import inverse_root
+from .rotated import RotatedMoment
 from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .spectral import Spectral
+from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
 __all__ = [
     "FACTORS",
+    "QDWH",
     "SVD",
     "Columns",
+    "Conv",
     "Euclid",
     "Exact",
     "FanIn",
     "FanOut",
     "FanRatio",
+    "Fitted",
     "Frobenius",
+    "Grafted",
+    "GramEigen",
+    "GramNewtonSchulz",
+    "GramQDWH",
     "Keller",
+    "Kronecker",
+    "Kullback",
     "KyFan",
     "MatchRMS",
     "NewtonSchulz",
@@ -30,13 +47,17 @@ __all__ = [
     "OwnDual",
     "Polar",
     "Preconditioned",
+    "RotatedMoment",
     "Rows",
     "Schatten",
     "SecondMoment",
     "Shaped",
+    "SideMoment",
     "Sign",
     "Spectral",
+    "Varied",
     "VectorRMS",
     "Weighted",
+    "inverse_root",
     "shaped",
 ]

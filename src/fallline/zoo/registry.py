@@ -8,17 +8,36 @@ from functools import partial
 from typing import Any
 
 from ..core.descent import Descent
+from ..metrics import NewtonSchulz, Spectral
+from .adago import AdaGO
 from .adam import Adam, AdamW
+from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
+from .auon import AuON
+from .deva import DeVA, DeVAEuclid
+from .egd import EGD
 from .greedy import gap_adam, gap_sgd
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
 from .muon import Muon
+from .muoneq import MuonEq
+from .namo import NAMO, NAMOD
+from .normuon import NorMuon
+from .olion import OLion
 from .pion import Pion
+from .polar_adamw import PolarAdamW
+from .polargrad import PolarGrad
+from .reg import REG
+from .root import ROOT
 from .routed import BY_SHAPE
 from .scion import Scion
 from .sgd import SGD
+from .shampoo import KLShampoo, Shampoo
+from .soap import SOAP
 from .transported import LMOIGT
+from .trust import TrustRegion
+from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 
 
@@ -50,8 +69,108 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
+    Entry(
+        "asgo",
+        "An et al., arXiv 2503.20762",
+        "EMA → root of the shorter side's Gram, exact size",
+        partial(ASGO, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "dasgo",
+        "An et al., arXiv 2503.20762",
+        "EMA → moments of the shorter side, exact size",
+        partial(DASGO, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "deva",
+        "Song et al., arXiv 2602.06880",
+        "Nesterov average → spectral, varied in the eigenbasis",
+        partial(DeVA, lr=0.003, roles=BY_SHAPE),
+    ),
+    Entry(
+        "deva-euclid",
+        "Song et al., arXiv 2602.06880",
+        "EMA → its variance, decay",
+        partial(DeVAEuclid, lr=0.01),
+    ),
+    Entry(
+        "shampoo",
+        "Gupta et al., arXiv 1802.09568",
+        "EMA → both Gram roots, grafted",
+        partial(Shampoo, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "kl-shampoo",
+        "Lin et al., arXiv 2509.03378",
+        "EMA → both sides fitted together",
+        partial(KLShampoo, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "trust-region",
+        "Kovalev, arXiv 2503.12645",
+        "primed average → any norm, here spectral and sign",
+        partial(TrustRegion, lr=0.01, roles=BY_SHAPE),
+    ),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
+    Entry(
+        "normuon",
+        "Li et al., arXiv 2510.05491",
+        "Nesterov average → spectral → row moment",
+        partial(NorMuon, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "adamuon",
+        "Si et al., arXiv 2507.11005",
+        "Nesterov average → sign → spectral → moment",
+        partial(AdaMuon, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "adago", "arXiv 2509.02981", "average → spectral, AdaGrad-norm's step", partial(AdaGO, lr=0.05, roles=BY_SHAPE)
+    ),
+    Entry(
+        "namo",
+        "arXiv 2602.17080",
+        "Nesterov average → spectral, ratio of norms",
+        partial(NAMO, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "namo-d",
+        "arXiv 2602.17080",
+        "Nesterov average → spectral, ratio by column",
+        partial(NAMOD, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry("muoneq", "arXiv 2603.28254", "Nesterov → row scale → spectral", partial(MuonEq, lr=0.01, roles=BY_SHAPE)),
+    Entry("reg", "arXiv 2510.03691", "average → row and column scale", partial(REG, lr=0.01, roles=BY_SHAPE)),
+    Entry("root", "arXiv 2511.20626", "Nesterov → clamp → spectral", partial(ROOT, lr=0.01, roles=BY_SHAPE)),
+    Entry("auon", "ryyzn9/AuON", "Nesterov average → Euclid: SGD in disguise", partial(AuON, lr=0.05, roles=BY_SHAPE)),
+    Entry(
+        "auon-hybrid",
+        "ryyzn9/AuON",
+        "Nesterov average → spectral: Muon in disguise",
+        partial(AuON, lr=0.01, metric=Spectral(NewtonSchulz()), roles=BY_SHAPE),
+    ),
+    Entry("egd", "arXiv 2510.04930", "gradient → spectral", partial(EGD, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "polar-adamw",
+        "arXiv 2605.07067",
+        "EMA → second moment → spectral",
+        partial(PolarAdamW, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry("olion", "arXiv 2602.01105", "Nesterov average → spectral → sign", partial(OLion, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "turbo-muon",
+        "arXiv 2512.04632",
+        "Nesterov average → spectral, AOL start",
+        partial(TurboMuon, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "polargrad",
+        "arXiv 2505.21799",
+        "average → spectral, own nuclear norm",
+        partial(PolarGrad, lr=0.01, roles=BY_SHAPE),
+    ),
     Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
     Entry(
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
