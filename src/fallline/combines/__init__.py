@@ -8,7 +8,6 @@ from .retract import FixedNorm, Retract
 from .rotation import TwoSided
 from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
 from .stiefel import Stiefel
-from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
 from .trailing import Trailing
 from .transport import Transport
 
