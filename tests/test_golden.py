@@ -47,7 +47,7 @@ GOLDEN = {
     "polar-adamw": 1204.2543773897353,
     "olion": 1177.9981246528503,
     "turbo-muon": 1177.894068511797,
-    "polargrad": 1207.3290450885343,
+    "polargrad": 1239.904508853429,
     "scion": 1147.4619946997839,
     "uscion": 1206.3853210920588,
     "soda": 1207.930516503186,
@@ -59,6 +59,13 @@ GOLDEN = {
     "pion": 1196.1571042835633,
     "intrinsic_muon": 1207.1198833165436,
     "trust-region": 1206.7535857712423,
+    "dion": 1204.3199930005242,
+    "dion2": 1204.0029933647686,
+    "htmuon": 1207.9397688896952,
+    "freon": 1208.8254947075206,
+    "kaon": 1207.0180633244852,
+    "softmuon": 1207.9311285669605,
+    "mucon": 1207.9273989252977,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

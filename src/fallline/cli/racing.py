@@ -53,7 +53,10 @@ Bank = Annotated[str | None, typer.Option(help="Candidates of the self-choosing 
 
 
 def race(
-    workload: Annotated[list[str], typer.Argument(help="digits, digits-mlp, digits-cnn, chars, quadratic, fashion.")],
+    workload: Annotated[
+        list[str],
+        typer.Argument(help="digits, digits-mlp, digits-cnn, chars, quadratic, fashion, grokking, power-law."),
+    ],
     optimizer: Annotated[list[str] | None, typer.Option(help=WHO)] = None,
     lr: Lr = None,
     momentum: Momentum = None,
@@ -105,14 +108,15 @@ def race(
 def one(contest: Race) -> None:
     """Run one workload and show what came of it."""
     with progress() as bar:
-        # Under --quick the quadratic's table is left to the full race: it alone takes a minute.
+        # Under --quick tables of what is known are left to the full race: they alone take a minute.
         result = contest.result(meter(bar, contest), certify=not contest.plan.quick)
     for schedule in result["plan"]["schedules"]:
         console.print(standings(result, schedule))
     for sentence in result["verdicts"]:
         console.print(sentence, highlight=False, soft_wrap=True)
     if result["check"]:
-        console.print(known(result["check"]))
+        for sheet in result["check"]["tables"]:
+            console.print(known(sheet, result["check"]["faults"]))
         for fault in result["check"]["faults"]:
             console.print(f"[red]{fault}[/]", highlight=False, soft_wrap=True)
     picture = draw(result, contest.folder / "race.png")

@@ -1,6 +1,7 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
 from .conv import Conv
+from .curve import Clip, Curve, Power, QuasiNorm, Soft
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
@@ -16,7 +17,9 @@ from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
+from .slice import Sliced
 from .spectral import Spectral
+from .spectrum import Spectrum
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -24,8 +27,10 @@ __all__ = [
     "FACTORS",
     "QDWH",
     "SVD",
+    "Clip",
     "Columns",
     "Conv",
+    "Curve",
     "Euclid",
     "Exact",
     "FanIn",
@@ -46,7 +51,9 @@ __all__ = [
     "Nuclear",
     "OwnDual",
     "Polar",
+    "Power",
     "Preconditioned",
+    "QuasiNorm",
     "RotatedMoment",
     "Rows",
     "Schatten",
@@ -54,7 +61,10 @@ __all__ = [
     "Shaped",
     "SideMoment",
     "Sign",
+    "Sliced",
+    "Soft",
     "Spectral",
+    "Spectrum",
     "Varied",
     "VectorRMS",
     "Weighted",

@@ -99,10 +99,11 @@ RUN = closed(
         validations=many({"type": "array", "prefixItems": [WHOLE, maybe("number")], "minItems": 2, "maxItems": 2}),
     )
 )
+SHEET = closed(dict(title=TEXT, corner=TEXT, columns=many(TEXT), rows=many(TEXT), values=many(many(TEXT))))
 CHECK: Record = {
     "anyOf": [
         {"type": "null"},
-        closed(dict(columns=many(TEXT), sigmas=many(NUMBER), values=many(many(NUMBER)), faults=many(TEXT))),
+        closed(dict(tables=many(SHEET), faults=many(TEXT))),
     ]
 }
 RESULT: Record = {

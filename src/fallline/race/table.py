@@ -73,19 +73,18 @@ def ends_fixed(row: Record, rows: list[Record]) -> bool:
     return bool(fixed) and row is fixed[-1]
 
 
-def known(check: Record) -> Table:
-    """The quadratic's table with known numbers."""
+def known(sheet: Record, faults: list[str]) -> Table:
+    """A table of what is known of a workload."""
     table = Table(
-        title="Equal step energy, mean loss over 3000 steps, 5 seeds",
-        caption="differs from the known numbers" if check["faults"] else "equal to the known numbers",
+        title=sheet["title"],
+        caption="differs from what is known" if faults else "as is known",
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("noise", justify="right")
-    for name in check["columns"]:
+    for name in (sheet["corner"], *sheet["columns"]):
         table.add_column(name, justify="right")
-    for sigma, values in zip(check["sigmas"], check["values"], strict=True):
-        table.add_row(f"{sigma:g}", *(f"{value:.4f}" for value in values))
+    for name, values in zip(sheet["rows"], sheet["values"], strict=True):
+        table.add_row(name, *values)
     return table

@@ -6,8 +6,11 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
+from .dion import Dion, Dion2
 from .egd import EGD
+from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
@@ -26,6 +29,7 @@ from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .share import shares
 from .soap import SOAP
+from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -49,11 +53,17 @@ __all__ = [
     "AuON",
     "DeVA",
     "DeVAEuclid",
+    "Dion",
+    "Dion2",
+    "Freon",
+    "HTMuon",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
+    "Kaon",
     "Lion",
     "Macro",
+    "MuCon",
     "Muon",
     "MuonEq",
     "NorMuon",
@@ -65,6 +75,7 @@ __all__ = [
     "Shampoo",
     "Soda",
     "Spel",
+    "SoftMuon",
     "TrustRegion",
     "TurboMuon",
     "gap_adam",

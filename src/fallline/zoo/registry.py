@@ -15,8 +15,11 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
+from .dion import Dion, Dion2
 from .egd import EGD
+from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
@@ -35,6 +38,7 @@ from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
+from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -193,5 +197,21 @@ ENTRIES = (
         "average → norm by role",
         partial(Scion, lr=2e-3, constrained=False, roles=BY_SHAPE),
     ),
+    Entry("dion", "arXiv 2504.05295", "low rank, error feedback → sqrt(m / n)", partial(Dion, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "dion2",
+        "arXiv 2512.16928",
+        "heaviest slices, error feedback → spectral",
+        partial(Dion2, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "htmuon", "arXiv 2603.10067", "Nesterov average → spectrum to a power", partial(HTMuon, lr=0.02, roles=BY_SHAPE)
+    ),
+    Entry("freon", "arXiv 2605.11181", "average → Schatten and beyond", partial(Freon, lr=0.01, roles=BY_SHAPE)),
+    Entry("kaon", "arXiv 2605.11181", "a control: average → chaotic spectrum", partial(Kaon, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)
+    ),
+    Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
