@@ -477,6 +477,34 @@ def test_the_order_of_factors_in_a_group_does_not_matter():
     assert torch.equal(a, c) and torch.equal(b, d)
 
 
+class Adapted(torch.nn.Module):
+    """A frozen layer with factors beside it, under the names that peft gives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base_layer = torch.nn.Linear(6, 5).requires_grad_(False)
+        self.lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(6, 2, bias=False)})
+        self.lora_B = torch.nn.ModuleDict({"default": torch.nn.Linear(2, 5, bias=False)})
+
+    def forward(self, x):
+        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
+
+
+@pytest.mark.parametrize("trained_only", [False, True])
+def test_pairs_are_found_in_a_model(trained_only):
+    net = torch.nn.Sequential(Adapted(), torch.nn.ReLU(), torch.nn.Linear(5, 6), Adapted())
+    params = [(name, p) for name, p in net.named_parameters() if p.requires_grad or not trained_only]
+    opt = IntrinsicMuon(params if trained_only else net, lr=0.05, **({"roles": net} if trained_only else {}))
+    assert "LowRankPair" in repr(opt)
+    before = [p.detach().clone() for p in net.parameters()]
+    for _ in range(3):
+        opt.zero_grad()
+        net(torch.ones(4, 6)).square().mean().backward()
+        opt.step()
+    for p, old in zip(net.parameters(), before, strict=True):
+        assert torch.equal(p, old) != p.requires_grad
+
+
 def test_half_a_pair_is_refused():
     a, b = factors()
     with pytest.raises(ValueError, match="has only lora_a"):

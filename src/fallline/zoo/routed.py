@@ -94,7 +94,7 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not any(role_of(word).matrix for group in self.param_groups for word in group["roles"]):
+        if not any(self.suits(role_of(word)) for group in self.param_groups for word in group["roles"]):
             raise ValueError(self._idle())
 
     def _idle(self) -> str:
@@ -184,6 +184,10 @@ class Routed(Descent):
         """The rule of a role: `matrix` for what is one, `rest` for all others."""
         rule = self.matrix(group) if role.matrix else self.rest(group)
         return replace(rule, view=role.view) if rule.matrix else rule
+
+    def suits(self, role: Role) -> bool:
+        """Whether it is made for such parameters; with none of them it would be an AdamW."""
+        return role.matrix
 
     @abstractmethod
     def matrix(self, group: Group) -> Rule:
