@@ -22,7 +22,7 @@ from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
-from .macro import Macro
+from .macro import Macro, Spel
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -181,6 +181,13 @@ ENTRIES = (
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", partial(Macro, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "sso",
+        "arXiv 2601.08393",
+        "average → spectral, tangent to a sphere",
+        partial(Macro, lr=0.01, sphere="solved", roles=BY_SHAPE),
+    ),
+    Entry("spel", "arXiv 2601.21487", "average → spectral, orthonormal", partial(Spel, lr=0.01, roles=BY_SHAPE)),
     Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
     Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
     Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),

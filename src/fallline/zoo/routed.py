@@ -108,7 +108,7 @@ class Routed(Descent):
     def _matrices(self) -> list[Tensor]:
         """What is a hidden matrix, or obeys a rule of matrices."""
         rows = ((s, i, p) for s in self._sections() for i, p in zip(s.places or (), s.params, strict=True))
-        return [p for s, i, p in rows if s.rule.matrix or role_of(s.group["roles"][i]).matrix]
+        return [p for s, i, p in rows if s.rule.matrix or self.suits(role_of(s.group["roles"][i]))]
 
     def _idle(self) -> str:
         """Why there is nothing to do for an optimizer of matrices."""
@@ -197,6 +197,10 @@ class Routed(Descent):
         """The rule of a role: `matrix` for what is one, `rest` for all others."""
         rule = self.matrix(group) if role.matrix else self.rest(group)
         return replace(rule, view=role.view) if rule.matrix else rule
+
+    def suits(self, role: Role) -> bool:
+        """Whether it is made for such parameters; with none of them it would be an AdamW."""
+        return role.matrix
 
     @abstractmethod
     def matrix(self, group: Group) -> Rule:
