@@ -345,6 +345,7 @@ def test_every_curve_turns_with_its_matrix_and_leaves_null_directions(curve):
     assert_close(direction(part, turned[0] @ g @ turned[1]), turned[0] @ direction(part, g) @ turned[1])
     assert torch.linalg.matrix_rank(direction(part, g)) == 3
     assert not direction(part, torch.zeros(3, 4)).any()
+    assert direction(part, torch.full((3, 4), torch.nan)).isnan().all()
     stack = torch.stack([g, torch.zeros_like(g), 2 * g])
     assert_close(direction(part, stack), torch.stack([direction(part, x) for x in stack]))
 
