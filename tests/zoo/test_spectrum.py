@@ -377,3 +377,10 @@ def test_laws_that_hold_without_a_norm(part):
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match="Invalid"):
         wrong()
+
+
+@pytest.mark.parametrize("build", [Dion, Dion2])
+def test_error_feedback_has_one_momentum(build):
+    assert build([Parameter(torch.ones(2, 2))], roles="by shape").param_groups[0]["momentum"] == 0.95
+    with pytest.raises(ValueError, match="one number"):
+        build([{"params": [Parameter(torch.ones(2, 2))], "momentum": (0.5, 0.9)}], roles="by shape")
