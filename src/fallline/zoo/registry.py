@@ -119,6 +119,9 @@ ENTRIES = (
     ),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
+    Entry("dion", "Ahn et al., arXiv 2504.05295", "low rank, feedback", partial(Dion, lr=0.01, roles=BY_SHAPE)),
+    Entry("dion2", "arXiv 2512.16928", "slices, feedback → spectral", partial(Dion2, lr=0.01, roles=BY_SHAPE)),
+    Entry("htmuon", "Pang et al., arXiv 2603.10067", "average → power", partial(HTMuon, lr=0.02, roles=BY_SHAPE)),
     Entry(
         "normuon",
         "Li et al., arXiv 2510.05491",
@@ -210,9 +213,7 @@ ENTRIES = (
     ),
     Entry("freon", "arXiv 2605.11181", "average → Schatten and beyond", partial(Freon, lr=0.01, roles=BY_SHAPE)),
     Entry("kaon", "arXiv 2605.11181", "a control: average → chaotic spectrum", partial(Kaon, lr=0.01, roles=BY_SHAPE)),
-    Entry(
-        "softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)
-    ),
-    Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
+    Entry("softmuon", "arXiv 2605.31371", "average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)),
+    Entry("mucon", "Yi, arXiv 2605.26459", "average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
