@@ -16,7 +16,9 @@ from fallline import (
     LowRankPair,
     ObliqueSphere,
     Retract,
+    SolvedSphere,
     SpectralSphere,
+    Stiefel,
     Transport,
     TwoSided,
 )
@@ -35,7 +37,7 @@ COMBINES = (
     FixedNorm(),
     TwoSided(),
     TwoSided(sides="both"),
-    *map(Retract, SPHERES),
+    *map(Retract, (*SPHERES, SolvedSphere(200))),
 )
 
 
@@ -89,6 +91,8 @@ def test_a_pair_with_nothing_to_do_stays():
         lambda: TwoSided(sides="left"),
         lambda: ObliqueSphere(0),
         lambda: SpectralSphere(0),
+        lambda: SolvedSphere(0),
+        lambda: SolvedSphere(4, 0),
         lambda: LowRankPair(-1.0),
         lambda: LowRankPair(0.0, -1.0),
     ],
@@ -96,3 +100,35 @@ def test_a_pair_with_nothing_to_do_stays():
 def test_numbers_are_checked(wrong):
     with pytest.raises(ValueError):
         wrong()
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (2, 5, 3)])
+def test_stiefel_tangents_and_retractions(shape):
+    """T-r.2 and T-r.4: W^T D + D^T W = 0, and W^T W = I after a step and after a step of nothing."""
+    source = torch.Generator().manual_seed(0)
+    w, g = (torch.randn(shape, generator=source, dtype=torch.float64) for _ in range(2))
+    part, eye = Stiefel(), torch.eye(min(shape[-2:]), dtype=torch.float64)
+
+    def inside(a, b):
+        return a.mT @ b if shape[-2] >= shape[-1] else a @ b.mT
+
+    part.enter(w, torch.zeros_like(w), 0.1, Memory({}), clock(1))
+    d, there = part.tangent(g, w, Memory({}), clock(1)), w.clone()
+    assert_close(inside(w, d) + inside(d, w), torch.zeros_like(inside(w, d)))
+    part.enter(w, torch.zeros_like(w), 0.1, Memory({}), clock(1))
+    assert_close(w, there)
+    part.enter(w, d.mul(-0.1), 0.1, Memory({}), clock(1))
+    assert_close(inside(w, w), eye.expand_as(inside(w, w)))
+    assert ((w - there) * g).sum() < 0
+
+
+def test_the_polar_factor_of_a_solved_tangent_is_tangent():
+    """T-t.2: <u v^T, D> = 0; that of a projected one is not."""
+    for w, m in zip(matrices(2), matrices(3), strict=True):
+        u, _, vt = torch.linalg.svd(w, full_matrices=False)
+        first = u[..., :1] @ vt[..., :1, :]
+        off = []
+        for sphere in (SolvedSphere(300, 60), SpectralSphere(300)):
+            a, _, bt = torch.linalg.svd(sphere.tangent(m, w, Memory(sphere.memory(w))), full_matrices=False)
+            off.append((first * (a @ bt)).sum((-2, -1)).abs().max())
+        assert off[0] < 1e-8 < off[1]

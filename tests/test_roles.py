@@ -480,6 +480,13 @@ def test_nothing_to_do_is_an_error():
         Muon([nn.Parameter(torch.zeros(8))], roles="by shape")
 
 
+def test_only_frozen_matrices_are_told():
+    net = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2))
+    net[0].weight.requires_grad_(False)
+    with pytest.warns(UserWarning, match=r"Muon moves no matrix: all that it has are frozen.*LoRA"):
+        Muon(net)
+
+
 def test_reasons_do_not_fill_the_groups():
     opt = Muon(GPT())
     assert not any("why" in group for group in opt.param_groups)

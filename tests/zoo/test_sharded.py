@@ -13,7 +13,7 @@ from conformance.rank import hand, model_of, whole
 from fallline.zoo.registry import REGISTRY
 from kit import stream, weights
 
-NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "lmo_igt", "pion", "intrinsic_muon"]
+NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo_igt", "pion", "intrinsic_muon"]
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
 

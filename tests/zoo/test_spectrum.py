@@ -345,6 +345,7 @@ def test_every_curve_turns_with_its_matrix_and_leaves_null_directions(curve):
     assert_close(direction(part, turned[0] @ g @ turned[1]), turned[0] @ direction(part, g) @ turned[1])
     assert torch.linalg.matrix_rank(direction(part, g)) == 3
     assert not direction(part, torch.zeros(3, 4)).any()
+    assert direction(part, torch.full((3, 4), torch.nan)).isnan().all()
     stack = torch.stack([g, torch.zeros_like(g), 2 * g])
     assert_close(direction(part, stack), torch.stack([direction(part, x) for x in stack]))
 
@@ -376,3 +377,10 @@ def test_laws_that_hold_without_a_norm(part):
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match="Invalid"):
         wrong()
+
+
+@pytest.mark.parametrize("build", [Dion, Dion2])
+def test_error_feedback_has_one_momentum(build):
+    assert build([Parameter(torch.ones(2, 2))], roles="by shape").param_groups[0]["momentum"] == 0.95
+    with pytest.raises(ValueError, match="one number"):
+        build([{"params": [Parameter(torch.ones(2, 2))], "momentum": (0.5, 0.9)}], roles="by shape")

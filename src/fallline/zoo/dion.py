@@ -26,15 +26,22 @@ POLAR_EXPRESS = NewtonSchulz(
 )  # as in microsoft/dion, with its margin of 2 %
 
 
+def single(group: Group) -> float:
+    """The group's momentum, which error feedback cannot leave to a choice."""
+    if group["candidates"]:
+        raise ValueError("Error feedback forgets what a step has used, so its momentum is one number, not a choice.")
+    return float(group["momentum"])
+
+
 class Dion(Routed):
     """A low-rank polar factor by one power iteration a step, with error feedback; AdamW for the rest.
 
         B = M + G,  P = orth(B Q),  R = B^T P,  M <- B - (1 - mu) P R^T,  Q <- R / |columns of R|
         W <- (1 - lr decay) W - lr sqrt(m / n) P Q^T
 
-    rank_fraction: the share of min(m, n) directions that a step moves; what it leaves stays in M. It was made to send
-    P and R instead of G between machines; here, on one, it saves the polar factor. At full rank with an exact Q it is
-    Muon with a heavy ball. Reference: arXiv 2504.05295; microsoft/dion.
+    mu: a group's "momentum". rank_fraction: the share of min(m, n) directions that a step moves; what it leaves stays
+    in M. It was made to send P and R instead of G between machines; here, on one, it saves the polar factor. At full
+    rank with an exact Q it is Muon with a heavy ball. Reference: Ahn et al., arXiv 2504.05295; microsoft/dion.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -51,12 +58,12 @@ class Dion(Routed):
         rank_fraction: float = 1.0,
         **engine: Unpack[Engine],
     ) -> None:
-        numbers = {"mu": mu, "rank_fraction": rank_fraction, "weight_decay": weight_decay}
+        numbers = {"momentum": mu, "rank_fraction": rank_fraction, "weight_decay": weight_decay}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Low-rank factor, shape factor, decay."""
-        return self.rule_of(LowRankEF(group["rank_fraction"], group["mu"]), FanRatio(Euclid()), group)
+        return self.rule_of(LowRankEF(group["rank_fraction"], single(group)), FanRatio(Euclid()), group)
 
 
 class Dion2(Routed):
@@ -65,8 +72,9 @@ class Dion2(Routed):
         M <- M + G,   K = the ceil(fraction dim) rows of largest l1 norm,   D = polar(M_K),   M_K <- ef_decay M_K
         W <- (1 - lr decay) W,   W_K <- W_K - lr sqrt(m / n) D
 
-    fraction: the share of rows that a step moves. fraction = 1 is Muon with a heavy ball of ef_decay, without Nesterov.
-    polar: Polar Express in five steps, as published. Reference: arXiv 2512.16928; microsoft/dion.
+    ef_decay: a group's "momentum". fraction: the share of rows that a step moves; 1 is Muon with a heavy ball of
+    ef_decay, without Nesterov. polar: Polar Express in five steps, as published. Reference: arXiv 2512.16928;
+    microsoft/dion.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -85,10 +93,10 @@ class Dion2(Routed):
         **engine: Unpack[Engine],
     ) -> None:
         self.metric = Spectral(polar)
-        numbers = {"fraction": fraction, "ef_decay": ef_decay, "weight_decay": weight_decay}
+        numbers = {"momentum": ef_decay, "fraction": fraction, "weight_decay": weight_decay}
         super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Heaviest slices, their polar factor, shape factor, decay."""
         fraction = group["fraction"]
-        return self.rule_of(SliceEF(fraction, group["ef_decay"]), FanRatio(Sliced(self.metric, fraction)), group)
+        return self.rule_of(SliceEF(fraction, single(group)), FanRatio(Sliced(self.metric, fraction)), group)
