@@ -36,6 +36,7 @@ def loading(opt: Descent) -> Iterator[None]:
 
     Hooks of torch's do both, so that users' hooks come before the first and after the second.
     """
+    opt._evaluation.refuse("Nothing can be loaded")
     saved: dict[str, Any] = {}
 
     def look(_: Any, given: dict[str, Any]) -> dict[str, Any]:

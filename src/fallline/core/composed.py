@@ -11,7 +11,18 @@ Group = dict[str, Any]
 
 PLAIN = (float, int, bool, str, tuple)
 # What no rule depends on: of a group, and of the optimizer.
-QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
+QUIET = {
+    "params",
+    "param_names",
+    "lr",
+    "skipped",
+    "skipped_in_a_row",
+    "chosen",
+    "rest_chosen",
+    "effective_lr",
+    "format",
+    "recipe",
+}
 QUIET |= {"why", "state", "param_groups", "defaults"}
 
 

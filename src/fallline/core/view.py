@@ -10,7 +10,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from .field import Bundle, Field, Shards, as_field, each, tensors_of
+from .field import Bundle, Field, Shards, as_field, each, many, tensors_of
 
 
 @final
@@ -57,6 +57,10 @@ class View:
         """The stacks as weights again, shaped like those that were opened, or like the whole of these."""
         stacks = iter(tensors_of(y))
         return as_field([self._join([next(stacks) for _ in range(self.pieces)], shape) for shape in _shapes(like)])
+
+    def spread(self, size: Field | float, d: Field, like: Field) -> Field | float:
+        """Numbers for matrices or columns of the stacks d as a field like the weights; one for all stays one."""
+        return self.close(each(lambda s, x: s.expand_as(x), size, d), like) if many(size) else size
 
     def fold(self, rows: Tensor) -> Tensor:
         """Numbers of stacks, one row each, summed to one row for each weight."""

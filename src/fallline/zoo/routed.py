@@ -23,10 +23,10 @@ from ..core.roster import printed
 from ..core.rule import Rule
 from ..core.section import Section
 from ..core.write import Write
-from ..filters import EMA, QuasiHyperbolic
+from ..filters import EMA, HeavyBall, Nesterov, QuasiHyperbolic
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant
-from .choice import Choice, refuse_in_group, split
+from .choice import AUTO_OF_NORM, Betas, Choice, refuse_in_group, split, split_betas
 from .precision import precision
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Group = dict[str, Any]
 BY_SHAPE = "by shape"
+REST_BETAS, REST_BANK = "rest_betas", "rest_candidates"
 GUESSES = (
     "{} guesses from names and shapes which parameters are hidden matrices. Pass the model, or "
     "roles=fallline.roles(model); or roles='by shape' if that is what you want. `print(opt.table())` shows the guess."
@@ -56,6 +57,7 @@ class Engine(TypedDict, total=False):
     selector: Selector | None
     scale: Scale | None
     judge: Metric | None
+    rest_betas: Betas
     write: str | Write | None
     state_dtype: torch.dtype
     delay: int
@@ -70,7 +72,9 @@ class Routed(Descent):
     `fallline.roles(model)`, or "by shape" (two axes or more are matrices); None asks params, if they are a module, and
     guesses from names and shapes with a warning otherwise. A group may say `roles="other"` (one for all, or one for
     each). Groups keep the roles as words, checkpoints save them, and loading compares them.
-    numbers: what every group has and may override; `momentum` may be a number, candidates, or "auto".
+    numbers: what every group has and may override; `momentum` may be a number, candidates, or "auto", and so may the
+    first of `rest_betas`: matrices and the rest choose apart. judge: in whose geometry matrices judge their candidates,
+    before the metric (docs/momentum.md); None for the metric's own, which is also what bank="full" does.
     """
 
     _book: Roles | None = None
@@ -85,8 +89,13 @@ class Routed(Descent):
         self.choice = Choice(engine.pop("bank", "probe"), engine.pop("selector", None), engine.pop("scale", None))
         self.judge = engine.pop("judge", None if self.choice.bank == "full" else Euclid())
         self.precision = precision(engine.pop("write", None), engine.pop("state_dtype", torch.float32))
+        if "rest_betas" in engine and "rest_betas" not in numbers:
+            raise ValueError(f"{type(self).__name__} has no rest_betas: it moves nothing by an AdamW of its own.")
+        if REST_BETAS in engine:
+            numbers = numbers | {REST_BETAS: engine.pop("rest_betas")}
+        numbers = split_betas(numbers, REST_BETAS, REST_BANK)
         momentum = numbers.get("momentum", 0.0)
-        shown, candidates = split(momentum, "momentum value")
+        shown, candidates = split(momentum, "momentum value", AUTO_OF_NORM)
         defaults = {**numbers, "momentum": shown, "candidates": candidates}
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
@@ -115,7 +124,8 @@ class Routed(Descent):
         """A group with its parameters' roles, and momentum split into the number shown and the candidates."""
         refuse_in_group(self, group)
         if "momentum" in group and "candidates" not in group:
-            group["momentum"], group["candidates"] = split(group["momentum"], "momentum value")
+            group["momentum"], group["candidates"] = split(group["momentum"], "momentum value", AUTO_OF_NORM)
+        group.update(split_betas(group, REST_BETAS, REST_BANK))
         params = group["params"]
         if isinstance(params, Tensor) or not isinstance(params, Iterable) or isinstance(params, set):
             params = [params] if isinstance(params, Tensor) else params
@@ -193,9 +203,10 @@ class Routed(Descent):
         """The sentence for hidden matrices."""
 
     def rest(self, group: Group) -> Rule:
-        """AdamW, with the group's lr, rest_betas, rest_eps and decay."""
-        beta1, beta2 = group["rest_betas"]
-        return self.rule_of(EMA(beta1), SecondMoment(beta2, group["rest_eps"]), group)
+        """AdamW, with the group's lr, decay, and rest_betas and rest_eps, or betas and eps where matrices have such."""
+        (beta1, beta2), eps = (group[f"rest_{x}" if f"rest_{x}" in group else x] for x in ("betas", "eps"))
+        remember = self.choice.filter(group[REST_BANK]) if group.get(REST_BANK) else EMA(beta1)
+        return self.rule_of(remember, SecondMoment(beta2, eps), group)
 
     def rule_of(self, remember: Filter, metric: Metric, group: Group, **parts: Any) -> Rule:
         """A rule with a constant step and decoupled decay, unless others are given."""
@@ -207,6 +218,12 @@ class Routed(Descent):
         momenta = group["candidates"] or (group["momentum"],)
         bank = [QuasiHyperbolic(b, b if group["nesterov"] else 1.0) for b in momenta]
         return self.choice.filter(bank, judge=self.judge) if group["candidates"] else bank[0]
+
+    def ball(self, group: Group) -> Filter:
+        """g + mu h with h the heavy ball (Nesterov), h itself, or a choice among averages, which are its 1 - mu."""
+        if group["candidates"]:
+            return self.average(group)
+        return Nesterov(group["momentum"]) if group["nesterov"] else HeavyBall(group["momentum"])
 
 
 def _book(said: Any) -> Roles | None:
