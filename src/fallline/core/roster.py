@@ -50,8 +50,8 @@ def lengths(rule: Rule, shape: tuple[int, ...]) -> str:
     """What the shapes of a weight's matrices, a weighted norm, and the radius of a ball multiply lr by."""
     shapes = [] if not rule.metric.matrix or rule.view.misfit(shape) else rule.view.shapes(shape)
     radius = getattr(rule.combine, "radius", 1.0)
-    found = dict.fromkeys(f"{radius * length(rule.metric, m, n):.3g}" for _, m, n in shapes)
-    return " + ".join(found) or f"{radius * length(rule.metric):.3g}"
+    found = [radius * length(rule.metric, m, n) for _, m, n in shapes] or [radius * length(rule.metric)]
+    return " + ".join(dict.fromkeys(f"{x:.3g}" if x < 1000 else f"{x:.0f}" for x in found))
 
 
 def length(part: Any, *shape: int) -> float:
