@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .side import eigh
+
 
 def inverse_root(a: Tensor, p: float, eps: float = 1e-12) -> Tensor:
     """(A + eps lambda_max I)^(-1/p) of every matrix of a stack `[..., n, n]`, from A = Q diag(lambda) Q^T.
@@ -20,7 +22,7 @@ def inverse_root(a: Tensor, p: float, eps: float = 1e-12) -> Tensor:
     if not p > 0 or not eps > 0:
         raise ValueError(f"inverse_root: p = {p} and eps = {eps} must both be positive.")
     wide = a.to(torch.promote_types(a.dtype, torch.float32))
-    values, q = torch.linalg.eigh((wide + wide.mT) / 2)
+    values, q = eigh((wide + wide.mT) / 2)
     root = _powered(values, -1 / p, eps)
     return ((q * root[..., None, :]) @ q.mT).to(a.dtype)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ..core.rule import Rule
-from ..metrics import Keller, MatchRMS, Spectral
+from ..metrics import Spectral, shaped
 from ..metrics.polar import Polar
 from .choice import Momentum
 from .routed import REST, Engine, Group, Routed
@@ -15,16 +15,14 @@ from .routed import REST, Engine, Group, Routed
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-FACTORS = {"rms": MatchRMS, "keller": Keller}
-
 
 class Muon(Routed):
     """The polar factor of an exponential average, for hidden matrices; AdamW for the rest.
 
         m <- b m + (1 - b) g,    u = (1 - b) g + b m,    W <- (1 - lr decay) W - lr s(m, n) polar(u)
 
-    shape: s: "rms" (.2 sqrt(max(m, n)): an lr found with AdamW serves), or "keller" (sqrt(max(1, m / n)), as
-    published). Reference: K. Jordan 2024; torch.optim.Muon; Moonlight, arXiv 2502.16982, for "rms".
+    shape: s: "rms" (.2 sqrt(max(m, n)): an lr found with AdamW serves), "keller" (sqrt(max(1, m / n)), as published),
+    or another of `metrics.FACTORS`. Reference: K. Jordan 2024; torch.optim.Muon; for "rms" Moonlight, arXiv 2502.16982.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -43,7 +41,7 @@ class Muon(Routed):
         polar: Polar | None = None,
         **engine: Unpack[Engine],
     ) -> None:
-        self.metric = FACTORS[shape](Spectral(polar) if polar else Spectral())
+        self.metric = shaped(shape, Spectral(polar) if polar else Spectral())
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(params, lr, numbers | REST, **engine)
 
