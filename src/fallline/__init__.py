@@ -40,6 +40,7 @@ from .filters import (
 )
 from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
+    QDWH,
     SVD,
     Clip,
     Columns,
@@ -52,6 +53,9 @@ from .metrics import (
     Fitted,
     Frobenius,
     Grafted,
+    GramEigen,
+    GramNewtonSchulz,
+    GramQDWH,
     Keller,
     Kronecker,
     Kullback,
@@ -137,6 +141,7 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "QDWH",
     "REG",
     "ROOT",
     "SGD",
@@ -185,6 +190,9 @@ __all__ = [
     "FrobeniusSphere",
     "GainOf",
     "Grafted",
+    "GramEigen",
+    "GramNewtonSchulz",
+    "GramQDWH",
     "Greedy",
     "HTMuon",
     "HeavyBall",
