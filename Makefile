@@ -60,7 +60,7 @@ table: $(VENV)/.race  ## write the results table of README.md anew
 speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
 	$(PY) -m benchmarks.speed $(SPEED)
 
-polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (four minutes)
+polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (five minutes)
 	$(PY) -m benchmarks.polar $(POLAR)
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick
