@@ -66,7 +66,7 @@ transfer: $(VENV)/.race  ## does the best lr move with the width? docs/transfer.
 speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
 	$(PY) -m benchmarks.speed $(SPEED)
 
-polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (four minutes)
+polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (five minutes)
 	$(PY) -m benchmarks.polar $(POLAR)
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick

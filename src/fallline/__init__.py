@@ -42,6 +42,7 @@ from .filters import (
 )
 from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
+    QDWH,
     SVD,
     Clip,
     Columns,
@@ -54,6 +55,9 @@ from .metrics import (
     Fitted,
     Frobenius,
     Grafted,
+    GramEigen,
+    GramNewtonSchulz,
+    GramQDWH,
     Keller,
     Kronecker,
     Kullback,
@@ -140,6 +144,7 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "QDWH",
     "REG",
     "ROOT",
     "SGD",
@@ -188,6 +193,9 @@ __all__ = [
     "FrobeniusSphere",
     "GainOf",
     "Grafted",
+    "GramEigen",
+    "GramNewtonSchulz",
+    "GramQDWH",
     "Greedy",
     "HTMuon",
     "HeavyBall",
