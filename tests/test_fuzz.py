@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from fallline import SGD, Adam, AdamW, CheckpointError, Descent, Identity, Lion, NonFiniteError, SecondMoment, Sign
+from fallline.core.section import owned as obeying
 from kit import FEW, OPTIMIZERS, differences, owned, snapshot, trained
 from wild import DECAY, KINDS, LR, MOOD, Kind, Mood, Recipe, recipes
 
@@ -150,7 +151,7 @@ class Life(RuleBasedStateMachine):
 
     def excessive(self, p: Tensor) -> bool:
         """Whether what has to come out is beyond the weights' range: steps that grow with the gradient."""
-        (sentence,) = {type(r.metric) for r in self.opt._rules()[:1]}
+        (sentence,) = {type(section.rule.metric) for section in self.opt._sections()[:1]}
         peak = float(p.grad.detach().abs().max()) if p.grad is not None and p.numel() else 0.0
         return sentence not in (SecondMoment, Sign) and peak * 1e3 > torch.finfo(p.dtype).max ** 0.5
 
@@ -180,7 +181,7 @@ class Life(RuleBasedStateMachine):
             self.check_near(before, bundle)
 
     def check_near(self, before: dict[str, Any], other: Descent) -> None:
-        rules = [r for r, group in zip(self.opt._rules(), self.opt.param_groups, strict=True) for _ in group["params"]]
+        rules = [rule for _, rule in obeying(self.opt._sections())]
         pairs = zip(owned(self.opt), owned(other), before["params"], before["state"], rules, strict=True)
         for p, q, old, held, sentence in pairs:
             mine, theirs = self.opt.state.get(p, {}), other.state.get(q, {})
@@ -320,7 +321,10 @@ class Life(RuleBasedStateMachine):
     def load_wrong(self) -> None:
         """A checkpoint of another sort is refused, and nothing has changed."""
         other = Lion([{"params": [k.parameter() for k in kinds]} for kinds, _ in self.layout], betas=(0.77, 0.5))
-        assume(type(self.opt) is not Lion and not all(type(r.filter) is Identity for r in self.opt._rules()))
+        assume(
+            type(self.opt) is not Lion
+            and not all(type(section.rule.filter) is Identity for section in self.opt._sections())
+        )
         assume(any(k.numel() for k in owned(self.opt) if k.requires_grad))
         before = snapshot(self.opt)
         try:

@@ -20,20 +20,20 @@ from fallline.metrics.polar import (
     SETS,
     SVD,
     TORCH,
-    Frobenius,
+    FrobeniusStart,
     GramEigen,
     GramNewtonSchulz,
     GramQDWH,
     NewtonSchulz,
     Polar,
-    Schatten,
+    SchattenStart,
     Vector,
 )
 from fallline.metrics.polar import auto as choices
 from fallline.metrics.polar.auto import choose
 from fallline.metrics.polar.halley import weights
 
-SCHATTEN, EIGHT = Schatten(), Schatten(8)
+SCHATTEN, EIGHT = SchattenStart(), SchattenStart(8)
 WAYS = (
     NewtonSchulz(),
     NewtonSchulz("you-6", EIGHT),
@@ -49,7 +49,7 @@ WAYS = (
     AUTO,
 )
 EXACT = (QDWH(1e-15), QDWH(1e-15, cholesky=1e9), NewtonSchulz("polar-express", SCHATTEN, 12), GramEigen(), SVD())
-FREE_OF_SCALE = [way for way in WAYS if not isinstance(getattr(way, "start", None), Frobenius)]
+FREE_OF_SCALE = [way for way in WAYS if not isinstance(getattr(way, "start", None), FrobeniusStart)]
 every_way = pytest.mark.parametrize("way", WAYS, ids=str)
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
@@ -165,7 +165,7 @@ def test_exact_ways_are_exact(way, shape):
 
 def scalar(named, x, **how):
     """What a set of coefficients makes of singular values up to 1: matrices of 1 x 1, which eps = 1 does not scale."""
-    return NewtonSchulz(named, Frobenius(1.0), **how)(x[:, None, None]).flatten()
+    return NewtonSchulz(named, FrobeniusStart(1.0), **how)(x[:, None, None]).flatten()
 
 
 def test_the_start_of_that_probe_is_the_identity():
@@ -219,7 +219,7 @@ def test_two_steps_of_halley_never_overshoot():
 ERRORS = {
     SVD(): (2e-5, 2e-5, 5e-5, 5e-4),
     GramEigen(): (2e-5, 1e-3, 0.06, 0.6),
-    NewtonSchulz("polar-express", Frobenius(0.0)): (1e-5, 1e-5, 5e-3, 0.3),
+    NewtonSchulz("polar-express", FrobeniusStart(0.0)): (1e-5, 1e-5, 5e-3, 0.3),
     QDWH(1e-5): (5e-6, 1e-5, 1e-4, 1e-3),
     QDWH(2e-4, steps=2, cholesky=float("inf")): (0.1, 0.1, 0.1, 0.3),
     GramQDWH(): (0.05, 0.05, 0.1, 0.4),
@@ -257,7 +257,7 @@ def test_the_default_is_no_less_accurate_than_muons_own(shape, spectrum):
 
 def test_no_start_lets_a_singular_value_exceed_one():
     for x in (matrix(8, 12)[0], torch.diag(torch.tensor([1e-3, 1.0, 50.0]).double()), torch.ones(4, 6).double()):
-        for start in (Frobenius(), SCHATTEN, EIGHT, AOL()):
+        for start in (FrobeniusStart(), SCHATTEN, EIGHT, AOL()):
             y, gram, square = start(x, x.dtype)
             assert torch.linalg.matrix_norm(y, 2) <= 1 + 1e-12  # T-f.1
             assert_close(gram, y @ y.mT)
@@ -266,7 +266,7 @@ def test_no_start_lets_a_singular_value_exceed_one():
 
 def test_starts_are_the_tighter_the_higher_the_power():
     x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    sizes = [float(torch.linalg.matrix_norm(start(x, x.dtype)[0], 2)) for start in (Frobenius(), SCHATTEN, EIGHT)]
+    sizes = [float(torch.linalg.matrix_norm(start(x, x.dtype)[0], 2)) for start in (FrobeniusStart(), SCHATTEN, EIGHT)]
     assert sizes == sorted(sizes) and sizes[0] < 0.3 and sizes[2] > 0.6
 
 
@@ -284,7 +284,7 @@ def test_aol_approaches_the_factor_of_rescaled_rows():
 
 
 @pytest.mark.parametrize("rebuild", [None, 1, 2, 3])
-@pytest.mark.parametrize("start", [Frobenius(), EIGHT], ids=str)
+@pytest.mark.parametrize("start", [FrobeniusStart(), EIGHT], ids=str)
 def test_the_gram_form_is_the_same_polynomial(rebuild, start):
     x, _ = matrix(12, 40)
     for named in ("keller", "polar-express", "cubic"):
@@ -330,7 +330,7 @@ def test_what_cannot_be_is_refused():
         lambda: NewtonSchulz(safety=0.5),
         lambda: NewtonSchulz(steps=0),
         lambda: GramNewtonSchulz(rebuild=0),
-        lambda: Schatten(6),
+        lambda: SchattenStart(6),
         lambda: QDWH(2.0),
         lambda: GramQDWH(steps=0),
     ):

@@ -32,11 +32,11 @@ from fallline import (
 )
 from fallline.core.kernel import formula
 from fallline.statistics.sample import sample
-from fallline.zoo.registry import REGISTRY
 from kit import (
     BANK,
     CHOOSING,
     FEW,
+    NAMED,
     OPTIMIZERS,
     QUICK,
     Gradients,
@@ -113,7 +113,7 @@ def test_a_part_with_one_candidate_measures_nothing(kind: type[Bank] | type[Prob
     assert measured == [] and not any("pay" in key for key in chosen.state[owned(chosen)[0]])
 
 
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in CHOOSING])
+@pytest.mark.parametrize("name", [name for name in NAMED if name not in CHOOSING])
 def test_fixed_recipes_measure_nothing(name: str, measured: list[str]) -> None:
     trained(name)
     assert measured == []

@@ -15,11 +15,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from fallline import SGD, Adam, AdamW, Descent, Lion, OwnershipError
 from fallline.core.guard import Guard
-from fallline.zoo.registry import REGISTRY
 from kit import (
     BANK,
     CHOOSING,
     FEW,
+    NAMED,
     OPTIMIZERS,
     SHAPES,
     Gradients,
@@ -42,7 +42,7 @@ FULL = [torch.float32, torch.float64]
 # --- the call -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize(
     "call", [lambda opt, f: opt.step(f), lambda opt, f: opt.step(closure=f)], ids=["place", "keyword"]
 )
@@ -88,7 +88,7 @@ def calls() -> Iterator[list[str]]:
     after.remove()
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", NAMED)
 def test_hooks_fire_once_and_in_torchs_order(name: str, calls: list[str]) -> None:
     opt = OPTIMIZERS[name](weights())
     opt.register_step_pre_hook(lambda *_: calls.append("pre"))
@@ -218,7 +218,7 @@ def test_order_of_groups_and_parameters_stays() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", NAMED)
 def test_parameters_are_written_in_place(name: str) -> None:
     """Views see the step and autograd notices it."""
     opt = OPTIMIZERS[name](weights())
@@ -482,7 +482,7 @@ def test_numbers_and_empty_tensors(name: str, dtype: torch.dtype) -> None:
     assert all(opt.state[p] for p in owned(opt))
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", NAMED)
 def test_empty_parameters_alone(name: str) -> None:
     opt = OPTIMIZERS[name](weights([(0,), (3, 0)]))
     walk(opt, stream(owned(opt), 2))

@@ -39,7 +39,7 @@ from fallline import (
     TurboMuon,
 )
 from fallline.core.memory import Memory
-from fallline.metrics import MatchRMS
+from fallline.metrics import Keller, MatchRMS, Schatten
 from fallline.metrics.polar import AOL
 from fallline.zoo.routed import BY_SHAPE
 
@@ -420,6 +420,9 @@ def test_auon_is_momentum_sgd_and_its_hybrid_muon():
     past = Averages(0.95)
     u = [past(g)[1] for g in grads][-1]
     assert (direction(AuON, grads) / u - 1).abs().max() < 1e-3
+    paper = direction(AuON, [g[:, :48] for g in grads], metric=Keller(Schatten(2.0)))
+    part = u[:, :48]
+    assert (paper / (part * keller(part) / part.norm()) - 1).abs().max() < 1e-3
     hybrid = direction(AuON, grads, metric=Spectral(NewtonSchulz()))
     assert_close(hybrid, ns5(u), rtol=1e-3, atol=1e-3)
     assert cosine(hybrid, ns5(u)) > 1 - 1e-12
@@ -498,7 +501,7 @@ def test_fitted_coefficients_serve_their_shapes_only():
     own = (3.0, -3.2, 1.2)
     assert_close(Fitted()(x), ns5(x))
     for y in (x, x.T):
-        assert_close(Fitted((((4, 6), own),))(y), NewtonSchulz((own,) * 5)(y))
+        assert_close(Fitted(5, (((4, 6), own),))(y), NewtonSchulz((own,) * 5)(y))
 
 
 # --- NorMuon (i), AdaMuon (j), OLion ------------------------------------------------------------------------------

@@ -188,8 +188,8 @@ def many(x: Field | float) -> TypeGuard[Field]:
     return isinstance(x, Bundle) or (isinstance(x, Tensor) and x.dim() > 0)
 
 
-def each(f: Callable[..., Tensor], *xs: Field) -> Field:
-    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor goes with all tensors of a Bundle."""
+def each(f: Callable[..., Tensor], *xs: Any) -> Field:
+    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor or number goes with all of a Bundle."""
     n = max((len(x) for x in xs if isinstance(x, Bundle)), default=0)
     if not n:
         return f(*xs)

@@ -184,6 +184,13 @@ class Step(Part):
 class Combine(Part):
     """How a direction enters the weights."""
 
+    together: ClassVar[bool] = False  # a section's parameters walk as one bundle, or not at all
+    ahead: ClassVar[bool] = False  # gradients are taken at other weights than those that are trained: see `settled`
+
+    def misfit(self, p: Tensor) -> str | None:
+        """Why it cannot move these weights; asked once, when they are handed over."""
+        return None
+
     def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The gradient that filter and metric see; g, unless the weights have a say."""
         return g
@@ -195,3 +202,7 @@ class Combine(Part):
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""
+
+    def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:
+        """The weights that are trained, to evaluate and to keep; p, unless gradients are taken elsewhere."""
+        return p

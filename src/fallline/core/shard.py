@@ -131,8 +131,12 @@ def whole(x: Field) -> Field:
 
 
 def parts(y: Field | float, like: Field) -> Any:
-    """What of whole tensors lies here, where those of `like` are dealt out; otherwise y as it is."""
-    if not isinstance(like, Shards) or isinstance(y, Shards) or not many(y):
+    """y as `like` lies: what of whole tensors lies here where those of `like` are dealt out, else whole tensors."""
+    if not many(y):
+        return y
+    if not isinstance(like, Shards):
+        return whole(y)
+    if isinstance(y, Shards):
         return y
     pieces = [place.part(one) for place, one in zip(like.places, tensors_of(y), strict=True)]
     return shards(pieces, like.places)

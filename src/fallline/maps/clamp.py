@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from ..core.field import Field, each
@@ -49,7 +50,10 @@ class Clamp(Map):
 
 def quantile(x: Tensor, q: float) -> Tensor:
     """Along the last axis, between the two nearest. torch.quantile sorts, and takes 16 million numbers at most."""
-    n = x.shape[-1]
-    low, between = divmod(q * (n - 1), 1)
-    below = x.kthvalue(int(low) + 1).values
-    return below.lerp(x.kthvalue(min(int(low) + 2, n)).values, between) if between else below
+    low, between = divmod(q * (x.shape[-1] - 1), 1)
+    below = x.kthvalue(int(low) + 1, keepdim=True).values
+    if not between:
+        return below[..., 0]
+    above = torch.where(x > below, x, torch.inf).amin(-1, keepdim=True)  # one selection is dear enough
+    tied = (x <= below).sum(-1, keepdim=True) > low + 1
+    return below.lerp(torch.where(tied, below, above), between)[..., 0]

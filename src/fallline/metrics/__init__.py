@@ -1,12 +1,14 @@
 """Which way is steepest: norms with their dual maps, and learned preconditioners."""
 
+from .conv import Conv
+from .curve import Clip, Curve, Power, QuasiNorm, Soft
 from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
-from .polar import SVD, NewtonSchulz, Polar
+from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
@@ -15,14 +17,20 @@ from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
 from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
+from .slice import Sliced
 from .spectral import Spectral
+from .spectrum import Spectrum
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
 __all__ = [
     "FACTORS",
+    "QDWH",
     "SVD",
+    "Clip",
     "Columns",
+    "Conv",
+    "Curve",
     "Euclid",
     "Exact",
     "FanIn",
@@ -31,6 +39,9 @@ __all__ = [
     "Fitted",
     "Frobenius",
     "Grafted",
+    "GramEigen",
+    "GramNewtonSchulz",
+    "GramQDWH",
     "Keller",
     "Kronecker",
     "Kullback",
@@ -40,7 +51,9 @@ __all__ = [
     "Nuclear",
     "OwnDual",
     "Polar",
+    "Power",
     "Preconditioned",
+    "QuasiNorm",
     "RotatedMoment",
     "Rows",
     "Schatten",
@@ -48,7 +61,10 @@ __all__ = [
     "Shaped",
     "SideMoment",
     "Sign",
+    "Sliced",
+    "Soft",
     "Spectral",
+    "Spectrum",
     "Varied",
     "VectorRMS",
     "Weighted",

@@ -7,10 +7,10 @@ from typing import final
 
 from torch import Tensor
 
-from .polar import NewtonSchulz, Polar
+from .polar import SETS, NewtonSchulz, Polar
 
 Triple = tuple[float, float, float]
-KELLER: Triple = (3.4445, -4.7750, 2.0315)
+KELLER: Triple = SETS["keller"][0]
 ROOT: tuple[tuple[tuple[int, int], Triple], ...] = (
     ((2048, 2048), (3.4916, -4.8224, 2.1095)),
     ((2048, 3072), (3.4509, -4.5790, 1.9325)),
@@ -24,14 +24,18 @@ ROOT: tuple[tuple[tuple[int, int], Triple], ...] = (
 class Fitted(Polar):
     """Newton-Schulz whose coefficients depend on the matrix's short and long side (ROOT).
 
-    table: ((short, long), (a, b, c)), each used `steps` times; Keller's serve all other shapes. The spectrum of noise
-    depends on the shape (Marchenko and Pastur), so the best coefficients do. Published for four shapes of one model.
-    Reference: arXiv 2511.20626.
+    table: ((short, long), (a, b, c)), each used `steps` times; `other`, Keller's, for all other shapes. The
+    spectrum of noise depends on the shape (Marchenko and Pastur), so the best coefficients do. Published for four
+    shapes of one model. Reference: arXiv 2511.20626.
+
+    >>> import torch
+    >>> Fitted()(torch.eye(2)).shape
+    torch.Size([2, 2])
     """
 
+    steps: int = 5
     table: tuple[tuple[tuple[int, int], Triple], ...] = ROOT
     other: Triple = KELLER
-    steps: int = 5
 
     def __call__(self, x: Tensor) -> Tensor:
         short, long = sorted(x.shape[-2:])

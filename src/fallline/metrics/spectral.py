@@ -20,8 +20,13 @@ from .polar import AUTO, Polar
 class Spectral(Ball):
     """norm(W) = the largest singular value, dual(G) = their sum, direction(G) = U V^T for G = U S V^T.
 
-    Every matrix of a stack `[..., m, n]` for itself. polar: how U V^T is computed. Memory: none. Units: lr is a
+    Every matrix of a stack `[..., m, n]` for itself. polar: how U V^T is computed: by default nearly, and as fast as
+    this machine can (docs/polar.md); SVD() exactly. norm and dual are exact in any case. Memory: none. Units: lr is a
     spectral length per step. Reference: Bernstein & Newhouse, arXiv 2409.20325; Muon, K. Jordan 2024.
+
+    >>> from fallline.core.memory import Memory
+    >>> Spectral().direction(torch.diag(torch.tensor([3.0, 2.0])).double(), Memory({}), torch.tensor(1.0)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
 
     polar: Polar = AUTO

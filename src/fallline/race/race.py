@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fallline.race import check
+from fallline.race.certificate import CERTIFICATES
 from fallline.race.environment import environment
-from fallline.race.plan import Plan
+from fallline.race.plan import WIDER, Plan
 from fallline.race.registry import WORKLOADS
 from fallline.race.runner import Runner
 from fallline.race.schema import VERSION, validate
@@ -32,7 +32,7 @@ class Race:
 
     @property
     def size(self) -> int:
-        """How many runs it has."""
+        """How many runs it has, those beyond the edge of a grid not counted."""
         first = self.plan.settings(self.data)
         return len(first) + len(self.plan.followers(first))
 
@@ -42,14 +42,16 @@ class Race:
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
 
     def runs(self, tick: Callable[[Record, bool], None]) -> list[Record]:
-        """All records: the first wave, then the controls that replay it."""
+        """All records: the first wave, learning rates beyond an edge, then the controls that replay the first."""
         runner = Runner(Store(self.folder / "runs"), self.data, self.workers)
         first = self.plan.settings(self.data)
         done = runner.run(first, tick)
+        for _ in range(WIDER):
+            done += runner.run(self.plan.wider(self.data, done), tick)
         return done + runner.run(self.plan.followers(first), tick)
 
     def result(self, tick: Callable[[Record, bool], None], certify: bool) -> Record:
-        """Run what is missing, then write and return the results; `certify` measures the quadratic's table, too."""
+        """Run what is missing, then write and return the results; `certify` measures what is known of it, too."""
         records = self.runs(tick)
         table = rows(records)
         workload = WORKLOADS[self.plan.workload]
@@ -63,7 +65,7 @@ class Race:
             "rows": table,
             "verdicts": verdicts(table),
             "runs": [{name: value for name, value in record.items() if name != "path"} for record in records],
-            "check": checked() if certify and workload.name == "quadratic" else None,
+            "check": checked(workload.name) if certify else None,
         }
         result = listed(result)
         validate(result)
@@ -71,10 +73,12 @@ class Race:
         return result
 
 
-def checked() -> Record:
-    """The quadratic's table as plain data."""
-    found = check.table()
-    return {"columns": check.COLUMNS, "sigmas": check.SIGMAS, "values": found.values, "faults": found.faults}
+def checked(name: str) -> Record | None:
+    """The tables that are known of a workload, as plain data."""
+    if name not in CERTIFICATES:
+        return None
+    sheets, faults = CERTIFICATES[name]()
+    return {"tables": [asdict(sheet) for sheet in sheets], "faults": faults}
 
 
 def listed(value: Record) -> Record:

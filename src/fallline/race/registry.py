@@ -1,6 +1,6 @@
 """The workloads by name, and the names that stand for several."""
 
-from fallline.race import char, digit, fashion, quadratic
+from fallline.race import char, digit, fashion, grokking, powerlaw, quadratic
 from fallline.race.workload import Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -9,6 +9,8 @@ WORKLOADS: dict[str, Workload] = {
     "chars": char.CHARS,
     "quadratic": quadratic.QUADRATIC,
     "fashion": fashion.FASHION,
+    "grokking": grokking.GROKKING,
+    "power-law": powerlaw.POWER_LAW,
 }
 ALIASES = {"digits": ("digits-mlp", "digits-cnn")}
 

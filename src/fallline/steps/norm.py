@@ -30,6 +30,11 @@ class AdaGradNorm(Step):
     Memory: `sum` (v^2) and `last` (min(norm(G), gamma)), a number per matrix. Units: those of the direction. Gradients
     of equal norm give lr / sqrt(n). gamma: what a norm counts at most. floor: in units of lr, so that a schedule drives
     it too (published: 5e-4 at lr .05). start: v_0. Reference: arXiv 2509.02981.
+
+    >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), AdaGradNorm()
+    >>> mem = Memory(step.memory(g))
+    >>> step.observe(g, mem, t); step.observe(g, mem, t); step.size(0.1, g, g, mem, t)
+    tensor([[0.0707]])
     """
 
     gamma: float = 10.0
@@ -96,8 +101,13 @@ class NormRatio(_Ratio):
 
     U is what the metric was asked; mu the momentum that made it, for the correction of its bias. Memory: `v`, a number
     per matrix. Units: those of the direction. Equal gradients give lr exactly, where U is a plain average; with
-    Nesterov's look ahead the correction overshoots at first (1.95 lr, 1.46 lr, ...). Reference: the public code of
-    NAMO (minxin-zhg).
+    Nesterov's look ahead the correction overshoots at first (1.95 lr, 1.46 lr, ...). Reference: arXiv
+    2602.17080 and its public code.
+
+    >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), NormRatio(0.5)
+    >>> mem = Memory(step.memory(g))
+    >>> step.observe(g, mem, t); step.size(0.1, g * 0.5, g, mem, t)
+    tensor([[0.1000]])
     """
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
@@ -114,6 +124,11 @@ class ColumnRatio(_Ratio):
         size_j = min(1, lr sqrt(1 - b^n) / (1 - mu^n) c_j)
 
     Memory: `v`, [..., 1, n]. near: c in (0, 1]; 1 gives all columns the mean. Reference: as NAMO.
+
+    >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), ColumnRatio(0.5)
+    >>> mem = Memory(step.memory(g))
+    >>> step.observe(g, mem, t); step.size(0.1, torch.tensor([[1.5, 0.0]]), g, mem, t)
+    tensor([[0.0667, 0.0375]])
     """
 
     near: float = 0.75

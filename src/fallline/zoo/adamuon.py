@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class AdaMuon(Routed):
     """The polar factor of the average's signs, every entry over its usual size, the whole at AdamW's size.
 
-        O = polar(sgn(u)),   v <- b v + (1 - b) O^2,   D = O / (sqrt(v) + eps)
+        O = polar(sgn(u)),   v <- b2 v + (1 - b2) O^2,   D = O / (sqrt(v) + eps)
         W <- (1 - lr decay) W - lr .2 D / rms(D)
 
-    u is Muon's average with the same b. b = 0 leaves .2 sgn(O), OLion's step. Other libraries' AdaMuon leaves out the
-    signs; this is the official code's. Reference: Si et al., arXiv 2507.11005.
+    u is Muon's average; the official code has one b for both. b2 = 0 leaves .2 sgn(O), OLion's step.
+    Other libraries' AdaMuon leaves out the signs; this is the official code's. Reference: Si et al., arXiv 2507.11005.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -38,7 +38,7 @@ class AdaMuon(Routed):
         momentum: Momentum = 0.95,
         weight_decay: float = 0.1,
         *,
-        beta2: float | None = None,
+        beta2: float = 0.95,
         nesterov: bool = True,
         rms: float = 0.2,
         polar: Polar | None = None,
@@ -50,6 +50,5 @@ class AdaMuon(Routed):
 
     def matrix(self, group: Group) -> Rule:
         """Average, signs, polar factor, second moment, size."""
-        beta = group["momentum"] if group["beta2"] is None else group["beta2"]
-        after = Chain(ElementMoment(beta), Rms(group["rms"]))
+        after = Chain(ElementMoment(group["beta2"]), Rms(group["rms"]))
         return self.rule_of(self.average(group), self.metric, group, before=Through(Sign()), after=after)

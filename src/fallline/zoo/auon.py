@@ -23,9 +23,10 @@ class AuON(Routed):
         u = (1 - b) g + b m,   r = rms(cosh(gamma u / norm(u))),   W <- W - lr d(u) / (r + 1e-8)
 
     metric: d. Euclid() (the default; the public code) makes it Nesterov's momentum SGD to within 1e-3 for matrices of
-    4096 entries or more, since 1 <= r and r - 1 is about gamma^2 / (2 m n). Spectral() makes it the hybrid: Muon
-    without shape factor. It is here so that nobody has to measure it: a no-op in disguise. Its lr is SGD's, and depends
-    on the scale of the loss. Reference: the public code of AuON (ryyzn9), lr .24 (its README: .08).
+    4096 entries or more, since 1 <= r and r - 1 is about gamma^2 / (2 m n). Keller(Schatten(2)) is the paper's form,
+    normalised momentum SGD; Spectral() the hybrid: Muon without shape factor. It is here so that nobody has to measure
+    it: a no-op in disguise. Its lr is SGD's, and depends on the scale of the loss. Reference: the public code of AuON
+    (ryyzn9), lr .24 (its README: .08).
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))

@@ -15,7 +15,7 @@ from ..core.write import Write
 from ..filters import Late, QuasiHyperbolic
 from ..maps import Variance
 from ..metrics import Euclid, MatchRMS, NewtonSchulz, Polar, Spectral, Varied
-from ..metrics.polar import Schatten
+from ..metrics.polar import SchattenStart
 from ..steps import Constant, Wait
 from .choice import Betas, Choice, Momentum, refuse_in_group, split_betas
 from .precision import precision
@@ -24,7 +24,7 @@ from .routed import REST, Engine, Group, Routed
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-KELLER = NewtonSchulz("keller", Schatten(8))
+KELLER = NewtonSchulz("keller", SchattenStart(8))
 
 
 class DeVA(Routed):

@@ -25,8 +25,8 @@ class NAMO(Routed):
 
     u is Muon's average. Equal gradients give a = lr without Nesterov's look ahead; with it (the official default) the
     correction overshoots at first: 1.95 lr, 1.46 lr, down to lr in thirty steps. The official code also holds a .2
-    sqrt(max(m, n)) below 1, which no usual lr reaches. The rest has AdamW at the same lr. Reference: NAMO's public
-    code (minxin-zhg).
+    sqrt(max(m, n)) below 1, which no usual lr reaches. The rest has AdamW at the same lr. Reference: arXiv
+    2602.17080 and its public code.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -65,7 +65,7 @@ class NAMOD(NAMO):
 
         c_j = norm(u_j) / (sqrt(v_j) + eps), clamped to [near mean(c), mean(c) / near],   a_j as in NAMO
 
-    near: .75 (the sheet of the published code; its GPT-2 recipe has .01).
+    near: .75 is the published code's; its GPT-2 recipe has .01. Reference: arXiv 2602.17080.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))

@@ -15,23 +15,34 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
+from .dion import Dion, Dion2
 from .egd import EGD
+from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .htmuon import HTMuon
+from .intrinsic import IntrinsicMuon
 from .lion import Lion
+from .macro import Macro
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
+from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
+from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
+from .softmuon import MuCon, SoftMuon
+from .transported import LMOIGT
+from .trust import TrustRegion
 from .turbo import TurboMuon
+from .wrapped import Hyperball, Soda
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,12 @@ ENTRIES = (
         partial(KLShampoo, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("soap", "Vyas et al., arXiv 2409.11321", "EMA → rotated moment", partial(SOAP, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "trust-region",
+        "Kovalev, arXiv 2503.12645",
+        "primed average → any norm, here spectral and sign",
+        partial(TrustRegion, lr=0.01, roles=BY_SHAPE),
+    ),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
     Entry(
@@ -117,11 +134,14 @@ ENTRIES = (
         "adago", "arXiv 2509.02981", "average → spectral, AdaGrad-norm's step", partial(AdaGO, lr=0.05, roles=BY_SHAPE)
     ),
     Entry(
-        "namo", "minxin-zhg/namo", "Nesterov average → spectral, ratio of norms", partial(NAMO, lr=0.01, roles=BY_SHAPE)
+        "namo",
+        "arXiv 2602.17080",
+        "Nesterov average → spectral, ratio of norms",
+        partial(NAMO, lr=0.01, roles=BY_SHAPE),
     ),
     Entry(
         "namo-d",
-        "minxin-zhg/namo",
+        "arXiv 2602.17080",
         "Nesterov average → spectral, ratio by column",
         partial(NAMOD, lr=0.01, roles=BY_SHAPE),
     ),
@@ -153,7 +173,38 @@ ENTRIES = (
         "polargrad",
         "arXiv 2505.21799",
         "average → spectral, own nuclear norm",
-        partial(PolarGrad, lr=1e-4, roles=BY_SHAPE),
+        partial(PolarGrad, lr=0.01, roles=BY_SHAPE),
     ),
+    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
+    Entry(
+        "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
+    ),
+    Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", partial(Macro, lr=0.01, roles=BY_SHAPE)),
+    Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
+    Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
+    Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),
+    Entry("scion", "arXiv 2502.07529", "average → norm by role, in balls", partial(Scion, lr=2e-3, roles=BY_SHAPE)),
+    Entry(
+        "uscion",
+        "arXiv 2502.07529",
+        "average → norm by role",
+        partial(Scion, lr=2e-3, constrained=False, roles=BY_SHAPE),
+    ),
+    Entry("dion", "arXiv 2504.05295", "low rank, error feedback → sqrt(m / n)", partial(Dion, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "dion2",
+        "arXiv 2512.16928",
+        "heaviest slices, error feedback → spectral",
+        partial(Dion2, lr=0.01, roles=BY_SHAPE),
+    ),
+    Entry(
+        "htmuon", "arXiv 2603.10067", "Nesterov average → spectrum to a power", partial(HTMuon, lr=0.02, roles=BY_SHAPE)
+    ),
+    Entry("freon", "arXiv 2605.11181", "average → Schatten and beyond", partial(Freon, lr=0.01, roles=BY_SHAPE)),
+    Entry("kaon", "arXiv 2605.11181", "a control: average → chaotic spectrum", partial(Kaon, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)
+    ),
+    Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}

@@ -8,7 +8,7 @@ from .factor import Polar
 from .halley import QDWH, GramQDWH
 from .newton import GramNewtonSchulz, NewtonSchulz
 from .spectrum import SVD, GramEigen, Vector
-from .start import AOL, Frobenius, Schatten, Start
+from .start import AOL, FrobeniusStart, SchattenStart, Start
 
 TORCH = NewtonSchulz("keller", dtype=torch.bfloat16, pile=False)  # bit for bit what torch.optim.Muon computes
 
@@ -20,13 +20,13 @@ __all__ = [
     "SVD",
     "TORCH",
     "Auto",
-    "Frobenius",
+    "FrobeniusStart",
     "GramEigen",
     "GramNewtonSchulz",
     "GramQDWH",
     "NewtonSchulz",
     "Polar",
-    "Schatten",
+    "SchattenStart",
     "Start",
     "Vector",
 ]

@@ -13,9 +13,9 @@ from .factor import Polar
 from .halley import QDWH, GramQDWH
 from .newton import GramNewtonSchulz, NewtonSchulz
 from .spectrum import SVD, Vector
-from .start import Schatten
+from .start import SchattenStart
 
-EXPRESS, SCHATTEN = "polar-express", Schatten()
+EXPRESS, SCHATTEN = "polar-express", SchattenStart()
 HALF = NewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.02, dtype=torch.bfloat16)
 HALF_LONG = GramNewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.02, dtype=torch.bfloat16, rebuild=2)
 SINGLE = NewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.01)
@@ -51,7 +51,7 @@ def choose(device: str, double: bool, short: int, long: int, bfloat16: bool) -> 
     """The way for matrices of short x long, where bfloat16 is fast or not.
 
     >>> print(choose("cpu", False, 768, 768, bfloat16=True))
-    NewtonSchulz('polar-express', start=Schatten(4), steps=5, safety=1.02, dtype=torch.bfloat16)
+    NewtonSchulz('polar-express', start=SchattenStart(4), steps=5, safety=1.02, dtype=torch.bfloat16)
     """
     if short == 1:
         return Vector()

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from .coefficient import Triple
 from .factor import Polar, lying, shifted, turned, wide
-from .start import Schatten
+from .start import SchattenStart
 
-SCHATTEN = Schatten()
+SCHATTEN = SchattenStart()
 
 
 @final

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .coefficient import Triple, check, triples
 from .factor import Polar, lying, shifted
-from .start import Frobenius, Start
+from .start import FrobeniusStart, Start
 
-FROBENIUS = Frobenius()
+FROBENIUS = FrobeniusStart()
 
 
 @final

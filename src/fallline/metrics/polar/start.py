@@ -25,7 +25,7 @@ class Start(Part):
 
 @final
 @dataclass(frozen=True)
-class Frobenius(Start):
+class FrobeniusStart(Start):
     """X / max(norm(X), eps), as published with Muon: the loosest bound, by sqrt(rank) if all singular values are equal.
 
     eps in units of the gradient: below it a matrix is not scaled up, so the polar factor of a tiny one is too short.
@@ -42,7 +42,7 @@ class Frobenius(Start):
 
 @final
 @dataclass(frozen=True)
-class Schatten(Start):
+class SchattenStart(Start):
     """X / norm of the singular values in l_p, p = 4 or 8: norm(A)^(1/2) or norm(A^2)^(1/4) for A = X X^T.
 
     Both are free, as A and A^2 are computed anyway. The bound is loose by rank^(1/p) at most; any scale of X will do.
