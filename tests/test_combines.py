@@ -7,15 +7,20 @@ import torch
 from torch.testing import assert_close
 
 from fallline import (
+    EMA,
     Anchor,
+    Constant,
     Coupled,
     Decoupled,
+    Descent,
     FixedNorm,
     FrankWolfe,
     FrobeniusSphere,
     LowRankPair,
     ObliqueSphere,
     Retract,
+    Rule,
+    Sign,
     SolvedSphere,
     SpectralSphere,
     Stiefel,
@@ -24,6 +29,7 @@ from fallline import (
 )
 from fallline.core.field import Bundle
 from fallline.core.memory import Memory
+from kit import stream, walk
 from laws.combine import LAWS, clock
 
 SHAPES = ((5, 4), (3, 6), (2, 3, 4))
@@ -132,3 +138,15 @@ def test_the_polar_factor_of_a_solved_tangent_is_tangent():
             a, _, bt = torch.linalg.svd(sphere.tangent(m, w, Memory(sphere.memory(w))), full_matrices=False)
             off.append((first * (a @ bt)).sum((-2, -1)).abs().max())
         assert off[0] < 1e-8 < off[1]
+
+
+@pytest.mark.parametrize("end", [Anchor(), FrankWolfe(2.0), Transport(0.9)], ids=str)
+def test_elementwise_ones_walk_in_kernels_as_they_are_written(end):
+    ends = []
+    for foreach in (True, None):
+        params = [torch.nn.Parameter(x.float()) for x in matrices(4)]
+        rule = Rule(EMA(0.9), Sign(), Constant(), end)
+        opt = Descent([{"params": params, "foreach": foreach}], rule, lr=0.01)
+        walk(opt, stream(params, 9))
+        ends.append([p.detach() for p in params])
+    assert_close(*ends, rtol=1e-5, atol=1e-6)
