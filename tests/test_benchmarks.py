@@ -99,3 +99,15 @@ def test_the_exact_pays_are_those_that_the_full_bank_compares():
         opt.step()
     told = torch.tensor(opt.report()["groups"][0]["pay"], dtype=torch.float64)
     torch.testing.assert_close(watch.pays[0] / watch.pays[0].max(), told / told.max(), rtol=1e-3, atol=1e-5)
+
+
+def test_the_comparison_of_polar_factors_runs_and_draws_its_page(tmp_path):
+    command = (sys.executable, "-m", "benchmarks.polar", "--quick", "--rounds", "1", "--out", str(tmp_path))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "polar.json").read_text())
+    assert {one["way"] for one in told["accuracy"]} < {one["way"] for one in told["time"]}
+    assert {one["way"] for one in told["step"]} == {"ours", "ours, Muon's own five steps", "torch", "torch, bfloat16"}
+    page = (tmp_path / "polar.md").read_text()
+    assert "Halley, 2 steps" in page and str(tmp_path) not in page
+    assert page.count("begin -->\n<!--") == 0, "a part of the page is empty"

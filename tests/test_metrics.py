@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from fallline import (
     SVD,
     Columns,
+    Conv,
     Euclid,
     Exact,
     FanIn,
@@ -31,6 +32,7 @@ from fallline import (
 )
 from fallline.core.memory import Memory
 from fallline.core.part import Metric
+from fallline.core.view import View
 from fallline.metrics import FACTORS, shaped
 from laws import metric as laws
 from laws.metric import LAWS, T
@@ -47,6 +49,8 @@ SHAPED = (Keller(EXACT), MatchRMS(EXACT, 0.3), FanRatio(EXACT), FanIn(Rows(2.0),
 SHAPED += (FanIn(Sign(), -1.0), Weighted(EXACT, 0.2), Weighted(FanRatio(EXACT), 3.0), OwnDual(EXACT), OwnDual(Rows(3)))
 OF_ROWS = (*map(Rows, (1.0, 1.5, 2.0, INF)), *map(Columns, (1.0, 1.5, 2.0, INF)))
 OF_MATRICES = (*OF_SPECTRA, *SHAPED, *OF_ROWS)
+
+OF_KERNELS = (Conv(EXACT), Conv(Rows(1.5)), Conv(EXACT, View(groups=2)))
 
 every_law = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 
@@ -75,6 +79,12 @@ def test_law_of_matrices(part, law):
     for g in fields():
         if g.dim() > 1:
             law(part, g)
+
+
+@every_law
+@of(OF_KERNELS)
+def test_law_of_convolutions(part, law):
+    law(part, torch.randn(4, 2, 3, 3, dtype=torch.float64))
 
 
 @every_law
@@ -208,10 +218,28 @@ def test_rows_with_a_trace_of_momentum_do_not_jump():
 
 
 def test_scions_factor_of_convolutions():
-    """sqrt(out / in) / k^2 on [out, in, k, k], as the docstring of FanRatio says."""
-    conv = torch.randn(8, 2 * 9, dtype=torch.float64)
-    scion = (8 / 2) ** 0.5 / 9 * EXACT.direction(conv, NONE, T)
-    assert_close(Weighted(FanRatio(EXACT), 9**0.5).direction(conv, NONE, T), scion)
+    """sqrt(out / in) / k^2 on [out, in, k, k] and / k on [out, in, k]: that of FanRatio over sqrt(K)."""
+    for kernel in ((3, 3), (5,)):
+        conv, places = torch.randn(8, 2, *kernel, dtype=torch.float64), torch.Size(kernel).numel()
+        scion = (8 / 2) ** 0.5 / places * EXACT.direction(conv.flatten(1), NONE, T)
+        assert_close(Conv(EXACT).direction(conv, NONE, T).flatten(1), scion)
+        assert_close(Weighted(FanRatio(EXACT), places**0.5).direction(conv.flatten(1), NONE, T), scion)
+
+
+def test_a_convolution_of_norm_one_maps_rms_one_to_that_over_the_root_of_its_places_at_most():
+    conv = torch.randn(4, 2, 3, 3, dtype=torch.float64)
+    conv = conv / Conv(EXACT).norm(conv, NONE, T)
+    x = torch.randn(1, 2, 40, 40, dtype=torch.float64)
+    y = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (1, 1, 1, 1), "circular"), conv)
+    assert y.square().mean().sqrt() <= x.square().mean().sqrt() / 3
+
+
+def test_convolutions_of_groups_and_transposed_ones():
+    g = torch.randn(6, 2, 3, 3, dtype=torch.float64)
+    halves = [Conv(EXACT).direction(half, NONE, T) for half in g.split(3)]
+    assert_close(Conv(EXACT, View(groups=2)).direction(g, NONE, T), torch.cat(halves))
+    there = Conv(EXACT, View(out=1)).direction(g.transpose(0, 1), NONE, T)
+    assert_close(there.transpose(0, 1), Conv(EXACT).direction(g, NONE, T))
 
 
 @pytest.mark.parametrize("name", FACTORS)
@@ -254,6 +282,7 @@ def test_own_dual_is_the_gradient_of_half_the_squared_dual_norm():
         (lambda: Weighted(Sign(), 0.0), "Invalid s"),
         (lambda: Exact(EXACT, -1.0), "Invalid rms"),
         (lambda: Preconditioned(Euclid()), "needs a fixed norm"),
+        (lambda: Conv(Euclid()), "equal groups"),
         (lambda: shaped("rsm", EXACT), "choose one of"),
     ],
 )

@@ -8,7 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from fallline import roles
 from fallline.cli.__main__ import app
+from fallline.cli.racing import entrants
 from fallline.race import check
 from fallline.race.fashion import FASHION, FILES
 from fallline.race.plan import Plan
@@ -285,3 +287,40 @@ def test_an_interrupted_race_keeps_what_it_finished(tmp_path, monkeypatch):
         Runner(Store(tmp_path), None, 1).run(settings, silent)
     assert len(list(tmp_path.glob("*.json"))) == 2
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_named_optimizers_race_each_other(tmp_path, monkeypatch):
+    """As many names as one likes after --optimizer; the first is the yardstick, and routed ones know the model."""
+    told_roles = []
+    monkeypatch.setattr("fallline.roles", lambda model: told_roles.append(model) or roles(model))
+    words = "race digits-mlp --optimizer adamw muon sgd --lr 3e-3 --steps 3 --seeds 2 --workers 1 --schedule cosine"
+    told = CliRunner().invoke(app, [*words.split(), "--out", str(tmp_path)], env={"COLUMNS": "120"})
+    assert told.exit_code == 0, told.output
+    result = json.loads((tmp_path / "digits-mlp" / "results.json").read_text())
+    jsonschema.validate(result, RESULT)
+    assert [row["label"] for row in result["rows"]] == ["adamw", "muon", "sgd"]
+    assert [row["to_best_fixed"]["other"] for row in result["rows"]] == ["adamw"] * 3
+    assert len(told_roles) == 2 and len(result["verdicts"]) == 2, (
+        "one for each seed of muon; no verdict on adamw itself"
+    )
+    assert "vs adamw" in told.output
+
+
+def test_a_named_optimizers_grid_grows_where_its_best_is_at_the_edge(tmp_path):
+    plan = Plan("quadratic", names=("sgd",), seeds=1, steps=4, schedules=("constant",), quick=True).filled()
+    recipe = plan.grid("sgd")
+    result = result_of(plan, tmp_path)
+    lrs = sorted({run["setting"]["lr"] for run in result["runs"]})
+    assert recipe == (0.025, 0.05, 0.1) and len(lrs) > 3 and set(recipe) < set(lrs)
+    assert not plan.wider(None, [run | {"validation": abs(run["setting"]["lr"] - 0.05)} for run in result["runs"][:3]])
+
+
+def test_names_and_families_are_told_apart():
+    assert entrants(["chars", "nobody", "muon"], ["adamw"]) == (["chars", "nobody"], None, ("adamw", "muon"))
+    assert entrants(["chars"], ["adamw"]) == (["chars"], "adamw", ())
+    assert entrants(["chars"], ["adamw,muon"]) == (["chars"], None, ("adamw", "muon"))
+    assert entrants(["chars"], None) == (["chars"], None, ())
+    with pytest.raises(ValueError, match=r"nonsense; known are .*muon"):
+        Plan("chars", names=("nonsense",)).filled()
+    with pytest.raises(ValueError, match="not of names"):
+        Plan("chars", names=("muon",), controls=True).filled()

@@ -12,6 +12,7 @@ import torch
 from torch.nn import Parameter
 
 from fallline import SGD, AdamW, Greedy, Lion, Muon
+from fallline.zoo.routed import Routed
 from kit import SHAPES, weights
 
 BANK = (0.5, 0.9, 0.99)
@@ -40,6 +41,11 @@ class Recipe:
     def word(self) -> str:
         """Where its momentum is written."""
         return "betas" if "betas" in inspect.signature(self.kind).parameters else "momentum"
+
+    @property
+    def routed(self) -> bool:
+        """Whether hidden matrices obey a rule of their own, without which it has nothing to do."""
+        return issubclass(self.kind, Routed)
 
     def takes(self, option: str) -> bool:
         """Whether its constructor has such an option."""

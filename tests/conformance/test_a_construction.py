@@ -114,11 +114,19 @@ def test_a3_empty_groups(recipe: Recipe, empty: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0, 2), (1,), (2, 3, 4, 5)], ids=str)
-def test_a3_every_shape(recipe: Recipe, shape: tuple[int, ...]) -> None:
+def test_a3_every_shape(recipe: Recipe, shape: tuple[int, ...], refused: Callable[[str], None]) -> None:
     """Numbers, nothing, and more than two dimensions; beside others and alone."""
     if recipe.shapes is MATRICES and len(shape) != 2:
         pytest.skip("it moves matrices only")
+    if recipe.routed and shape == (0,):
+        with pytest.raises(ValueError, match=r"Nothing of a parameter lies here.*ZeRO-3"):
+            recipe.build(weights([shape, *recipe.shapes]))
+        return refused("what ZeRO-3 has taken away has this shape, and might be a matrix")
     assert moved(recipe.build(weights([shape, *recipe.shapes])), 3)
+    if recipe.routed and len(shape) < 2:
+        with pytest.raises(ValueError, match="got no hidden matrix"):
+            recipe.build(weights([shape]))
+        return refused("a norm of matrices has nothing to do without one")
     assert moved(recipe.build(weights([shape])), 3)
 
 

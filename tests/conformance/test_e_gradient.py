@@ -39,6 +39,10 @@ def test_e5_partitioned_parameters(recipe: Recipe, refused: Callable[[str], None
         with pytest.raises(ValueError, match="only supports 2D"):
             recipe.build(empty)
         return refused("a rule of whole matrices cannot move pieces")
+    if recipe.routed:
+        with pytest.raises(ValueError, match=r"ZeRO-3 has taken its \(5, 4\) numbers away.*DDP"):
+            recipe.build(empty)
+        return refused("a rule of whole matrices cannot move pieces, and knows by ds_shape that they are matrices")
     opt = recipe.build(empty)
     pieces = weights([(20,), (3,)])
     opt.param_groups[0]["params"] = pieces

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conformance.recipe import Recipe
-from fallline import SGD, AdamW, Lion
+from fallline import SGD, AdamW, Lion, Muon, roles
 from host import need
 from kit import differences, feed, owned, snapshot, stream, walk
 
@@ -90,12 +90,30 @@ def test_f4_rates_by_layer_and_marks_of_timm_stay() -> None:
     assert len({group["betas"][0] for group in optimizer.param_groups}) == 1, "one choice for all groups"
 
 
+@pytest.mark.parametrize("name", ["fallline-muon", "fallline-muon-auto"])
+def test_f4_roles_pass_through_the_factory(name: str) -> None:
+    """What the model says of its parameters reaches timm's groups."""
+    vit = model()
+    optimizer = need("timm.optim").create_optimizer_v2(vit, opt=name, lr=0.01, weight_decay=0.05, roles=roles(vit))
+    said = {
+        p: role for group in optimizer.param_groups for p, role in zip(group["params"], group["roles"], strict=True)
+    }
+    assert type(optimizer) is Muon and optimizer.param_groups[0]["momentum"] == (0.95 if name[-4:] == "muon" else 0.5)
+    assert said[vit.blocks[0].attn.qkv.weight] == "attention groups=3"
+    assert (said[vit.head.weight], said[vit.pos_embed], said[vit.patch_embed.proj.weight]) == (
+        "head",
+        "position",
+        "conv",
+    )
+    walk(optimizer, stream(owned(optimizer), 2))
+
+
 def test_f4_lookahead_wraps_it(chooser: Recipe) -> None:
     """timm's wrapper shares the groups and the state of what it wraps."""
-    inner = chooser.build([p := torch.nn.Parameter(torch.ones(8))])
+    inner = chooser.build([p := torch.nn.Parameter(torch.ones(4, 2))])
     optimizer = need("timm.optim").Lookahead(inner, k=2)
     for _ in range(4):
-        feed([p], [torch.ones(8)])
+        feed([p], [torch.ones(4, 2)])
         optimizer.step()
     assert int(inner.state[p]["step"]) == 4 and inner.report()["step"] == 4
 

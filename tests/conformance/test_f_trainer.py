@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from conformance.recipe import RECIPES, Recipe
 from conformance.tiny import language_model, sentences
+from fallline import Muon
 from host import need
 from kit import differences
 
@@ -128,8 +130,12 @@ def die_in_training(folder: Path, made: tuple[Any, dict[str, Any]]) -> int:
     return os.WTERMSIG(os.waitpid(child, 0)[1])
 
 
-def test_f1_group_that_decays_may_be_empty(recipe: Recipe, tmp_path: Path) -> None:
+def test_f1_group_that_decays_may_be_empty(recipe: Recipe, tmp_path: Path, refused: Callable[[str], None]) -> None:
     """Where only norms learn."""
+    if recipe.routed:
+        with pytest.raises(ValueError, match="got no hidden matrix"):
+            sizes_of_groups(recipe, "norm", tmp_path)
+        return refused("a norm of matrices has nothing to do without one")
     assert sizes_of_groups(recipe, "norm", tmp_path)[0] == 0
 
 
@@ -167,6 +173,20 @@ def test_f1_factory_path_is_the_class_path_with_names(ours: Recipe, tmp_path: Pa
         assert group["param_names"] == [names[p] for p in group["params"]]
     assert losses(made) == losses(plain)
     assert differences(weights_of(made), weights_of(plain)) == []
+
+
+def test_f1_factory_asks_the_model_for_roles() -> None:
+    """Embedding and head are no hidden matrices, whatever their shapes; what you say goes before."""
+    model = language_model()
+    from fallline.integrations.transformers import Factory
+
+    optimizer = Factory()(model, optimizer=Muon, lr=0.01)
+    said = {n: r for g in optimizer.param_groups for n, r in zip(g["param_names"], g["roles"], strict=True)}
+    assert said["model.embed_tokens.weight"] == "embedding" and said["lm_head.weight"] == "head"
+    assert said["model.layers.0.self_attn.q_proj.weight"] == said["model.layers.0.mlp.down_proj.weight"] == "hidden"
+    assert said["model.norm.weight"] == "gain"
+    other = Factory()(model, optimizer=Muon, lr=0.01, roles="by shape")
+    assert {role for group in other.param_groups for role in group["roles"]} == {"hidden", "other"}
 
 
 def test_f1_factory_leaves_out_what_does_not_learn() -> None:

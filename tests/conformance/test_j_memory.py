@@ -46,10 +46,11 @@ STEPS, STEP = 60, 2.0**-8 / 10  # 60 steps of a tenth of the spacing below 1
 
 
 def stalled(recipe: Recipe, **options: Any) -> float:
-    """How far a bfloat16 weight of 1 comes."""
+    """How far a bfloat16 weight of 1 comes; a matrix that does not learn stands by where there has to be one."""
     w = torch.nn.Parameter(torch.ones(512, dtype=torch.bfloat16))
     gain = 10 if recipe.kind.__name__ == "SGD" else 1  # that of momentum .9, which its choice keeps to
-    opt = recipe.build([w], lr=STEP / gain, weight_decay=0.0, **options)
+    beside = [torch.nn.Parameter(torch.ones(2, 2))] * recipe.routed
+    opt = recipe.build([w, *beside], lr=STEP / gain, weight_decay=0.0, **options)
     w.grad = torch.ones_like(w)
     for _ in range(STEPS):
         opt.step()

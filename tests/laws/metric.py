@@ -18,8 +18,8 @@ T = torch.tensor(3.0, dtype=torch.float64)
 def prepared(part: Metric, g: Tensor) -> Memory:
     """The metric's memory after it saw a few gradients like g."""
     mem = Memory(part.memory(g))
-    for scale in (1.0, -0.5, 2.0):
-        part.observe(g.mul(scale), mem, T)
+    for n, scale in enumerate((1.0, -0.5, 2.0), start=1):
+        part.observe(g.mul(scale), mem, torch.full_like(T, n))
     return mem
 
 

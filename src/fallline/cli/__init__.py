@@ -1,1 +1,1 @@
-"""The command line: `fallline race`, `fallline list`."""
+"""The command line: `fallline race`, `fallline list`, `fallline show`."""

@@ -6,6 +6,7 @@ import typer
 
 from fallline.cli.listing import entries
 from fallline.cli.racing import race
+from fallline.cli.showing import show
 
 app = typer.Typer(
     name="fallline",
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(race)
 app.command("list")(entries)
+app.command()(show)
 
 
 def show_version(wanted: bool) -> None:

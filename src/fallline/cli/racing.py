@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fallline.cli.listing import registry
 from fallline.race.picture import draw
 from fallline.race.plan import Plan
 from fallline.race.race import Race
-from fallline.race.registry import expand
+from fallline.race.registry import ALIASES, WORKLOADS, expand
 from fallline.race.store import Record
 from fallline.race.table import known, standings
 
@@ -28,6 +29,24 @@ def numbers(text: str | None, option: str) -> tuple[float, ...]:
         raise typer.BadParameter(f"{text!r} is not a list of numbers such as 1e-3,3e-3", param_hint=option) from None
 
 
+def entrants(workload: list[str], optimizer: list[str] | None) -> tuple[list[str], str | None, tuple[str, ...]]:
+    """Workloads, a family or None, and named optimizers: words after --optimizer that are no workload name them."""
+    said = [word for text in optimizer or () for word in text.split(",")]
+    names = [*said, *(word for word in workload if said and word in registry() and not known_workload(word))]
+    family = names[0] if names in (["adamw"], ["sgd"]) else None
+    rest = [word for word in workload if word not in names]
+    return rest, family, () if family else tuple(names)
+
+
+def known_workload(word: str) -> bool:
+    """Whether it stands for one."""
+    return word in WORKLOADS or word in ALIASES
+
+
+WHO = (
+    "adamw or sgd: that family's momenta, fixed and self-choosing; the default depends on the workload. "
+    "Or names of `fallline list`: --optimizer muon scion normuon."
+)
 Lr = Annotated[str | None, typer.Option(help="Learning rates, separated by commas.")]
 Momentum = Annotated[str | None, typer.Option(help="Fixed momenta, separated by commas.")]
 Bank = Annotated[str | None, typer.Option(help="Candidates of the self-choosing optimizers, separated by commas.")]
@@ -38,7 +57,7 @@ def race(
         list[str],
         typer.Argument(help="digits, digits-mlp, digits-cnn, chars, quadratic, fashion, grokking, power-law."),
     ],
-    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd; the default depends on the workload.")] = None,
+    optimizer: Annotated[list[str] | None, typer.Option(help=WHO)] = None,
     lr: Lr = None,
     momentum: Momentum = None,
     bank: Bank = None,
@@ -51,7 +70,8 @@ def race(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs"),
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
 ) -> None:
-    """Race self-choosing optimizers against fixed momenta. Interrupted, it goes on where it stopped."""
+    """Race self-choosing optimizers against fixed momenta, or named ones. Interrupted, it goes on where it stopped."""
+    workload, family, names = entrants(workload, optimizer)
     if schedule not in SCHEDULES:
         raise typer.BadParameter(f"{schedule!r}; choose constant, cosine or both", param_hint="--schedule")
     try:
@@ -59,7 +79,7 @@ def race(
             Race(
                 Plan(
                     name,
-                    optimizer,
+                    family,
                     numbers(lr, "--lr"),
                     numbers(momentum, "--momentum"),
                     numbers(bank, "--bank") or None,
@@ -68,6 +88,7 @@ def race(
                     steps,
                     quick,
                     controls,
+                    names,
                 ).filled(),
                 out,
                 data,

@@ -1,5 +1,28 @@
 """How a direction enters the weights."""
 
+from .anchor import Anchor
+from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
+from .pair import LowRankPair
+from .retract import FixedNorm, Retract
+from .rotation import TwoSided
+from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .trailing import Trailing
+from .transport import Transport
 
-__all__ = ["Coupled", "Decoupled"]
+__all__ = [
+    "Anchor",
+    "Coupled",
+    "Decoupled",
+    "FixedNorm",
+    "FrankWolfe",
+    "FrobeniusSphere",
+    "LowRankPair",
+    "ObliqueSphere",
+    "Retract",
+    "SpectralSphere",
+    "Sphere",
+    "Trailing",
+    "Transport",
+    "TwoSided",
+]

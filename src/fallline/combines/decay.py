@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor
 
-from ..core.field import Field
+from ..core.field import Bundle, Field
 from ..core.memory import Memory
 from ..core.part import Combine
 
@@ -33,7 +33,7 @@ class Decoupled(Combine):
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """p <- (1 - size decay) p + move."""
         if self.decay:
-            p.mul_(1 - size * self.decay)
+            p.mul_(_kept(size, self.decay))
         p.add_(move)
 
 
@@ -61,6 +61,11 @@ class Coupled(Combine):
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """p <- p + move."""
         p.add_(move)
+
+
+def _kept(size: Field | float, decay: float) -> Field | float:
+    """1 - size decay."""
+    return size.mul(-decay).add(1.0) if isinstance(size, Bundle) else 1 - size * decay
 
 
 def _check(decay: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -35,12 +36,17 @@ def loading(opt: Descent) -> Iterator[None]:
 
     Hooks of torch's do both, so that users' hooks come before the first and after the second.
     """
+    opt._evaluation.refuse("Nothing can be loaded")
     saved: dict[str, Any] = {}
 
-    def look(_: Any, given: dict[str, Any]) -> None:
-        for i, (group, told) in enumerate(zip(opt.param_groups, given["param_groups"], strict=False)):
+    def look(_: Any, given: dict[str, Any]) -> dict[str, Any]:
+        found = given | {"param_groups": assigned(opt.param_groups, given["param_groups"])}
+        for i, (group, told) in enumerate(zip(opt.param_groups, found["param_groups"], strict=False)):
             compare(type(opt).__name__, i, group, opt.sections, told, given["state"])
-        saved.update(given)
+        if found["param_groups"] != given["param_groups"]:
+            warnings.warn("The checkpoint says no roles; those given here are kept.", stacklevel=4)
+        saved.update(found)
+        return found
 
     def put_back(_: Any) -> None:
         restore(opt.state, saved, opt._sections())
@@ -54,6 +60,27 @@ def loading(opt: Descent) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def assigned(groups: list[Group], saved: list[Group]) -> list[Group]:
+    """Saved groups, after a look at their roles: other ones are refused; where there are none, ours are kept."""
+    found = list(saved)
+    for i, (group, told) in enumerate(zip(groups, saved, strict=False)):
+        if "roles" in group and "roles" not in told:
+            found[i] = told | {"roles": group["roles"]}
+        elif "roles" in group:
+            _same_roles(i, group, told["roles"])
+    return found
+
+
+def _same_roles(number: int, group: Group, saved: Sequence[str]) -> None:
+    names = group.get("param_names") or [f"parameter {i} of group {number}" for i in range(len(group["params"]))]
+    for name, here, there in zip(names, group["roles"], saved, strict=False):  # torch compares how many there are
+        if here != there:
+            raise CheckpointError(
+                f"The checkpoint has {name} as {there!r}, but here it is {here!r}; nothing was loaded. Say the same "
+                "roles as then, or delete 'roles' from the checkpoint's param_groups to go on with those given here."
+            )
 
 
 def compare(name: str, number: int, group: Group, sections: Sections, saved: Group, states: dict[int, State]) -> None:

@@ -5,29 +5,45 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from .field import Field, Runs, Shards
+from .error import SlotError
+from .field import Field, Runs, Shards, inner
 from .memory import Memory
-from .part import Metric, Part
+from .part import Combine, Metric, Part
 from .shard import whole
 from .view import View
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A metric at its present state: what filters may ask of it while they measure.
+    """A metric at its present state: what filters and steps may ask of it while they measure.
 
-    view: how a metric of whole matrices sees the fields; None if it takes them as they are.
+    view: how a metric of whole matrices sees the fields; None if it takes them as they are. u, p: what the metric will
+    be asked and the weights, for steps.
     """
 
     metric: Metric
     mem: Memory
     t: Tensor
     view: View | None = None
+    u: Field | None = None
+    p: Field | None = None
+
+    def dual(self) -> Tensor:
+        """The dual norm of u, the most that a step of norm 1 can win: [tensors, 1]."""
+        assert self.u is not None
+        return self._share(self.metric.dual(self._seen(self.u), self.mem, self.t)[:, None], self.u)
+
+    def won(self, g: Field, start: Field) -> Tensor:
+        """<g, start - p>, what the way from start to the weights has won by the present gradient: [tensors, 1]."""
+        assert self.p is not None
+        way = start - whole(self.p)
+        rows = inner(whole(g), way)[:, None]
+        return rows / g.places[0].ranks if isinstance(g, Shards) else rows
 
     def align(self, g: Field, us: list[Field]) -> Tensor:
         """<g, direction(u_k)>: [tensors, K]."""
@@ -61,6 +77,11 @@ class Chooser(Part):
     """
 
     judge: Metric | None = None
+    across: ClassVar[bool] = False  # parameters with different metrics decide together
+
+    def circle(self, metric: Metric) -> type[Metric] | None:
+        """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
+        return None if self.across else type(self.judge or metric)
 
     @property
     @abstractmethod
@@ -87,6 +108,25 @@ class Chooser(Part):
     @abstractmethod
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
+
+
+def check_choosers(rule: Any) -> None:
+    """Raise where a part of a rule would measure what the metric cannot say, or is not asked."""
+    steady = not isinstance(rule.filter, Chooser) and not rule.filter.matrix and rule.before is None
+    steady = steady and type(rule.combine).tangent is Combine.tangent
+    if isinstance(rule.step, Chooser) and not steady:
+        raise SlotError(
+            f"{rule.step} measures the filter's output before the step is taken, so nothing may stand between that and "
+            "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
+            "Constant(), or OwnDual(metric) for each layer's own step size."
+        )
+    for part in rule.choosers.values() if rule.scouts else ():
+        judge = part.judge or rule.metric
+        if not judge.elementwise or (rule.stacked and not part.judge):
+            raise SlotError(
+                f"{type(part).__name__} scores a sample of coordinates, but {judge} needs whole tensors. Use a Bank, "
+                "which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
+            )
 
 
 class Selector(Part):

@@ -48,6 +48,7 @@ class Chunk:
     team: Team | None = None  # who holds parts of these parameters
     route: Route = field(init=False)
     ranks: list[int] = field(init=False)  # which gradients of a step are its own
+    straight: bool = field(init=False)  # all of them, as they come
     gradients: list[Tensor] = field(init=False)  # p.grad as it is
     t: Tensor = field(init=False)  # steps that these parameters have taken, 0-d float64 on their device
 
@@ -88,7 +89,7 @@ class Chunk:
 
     def gather(self, gradients: list[Tensor], addresses: list[int]) -> None:
         """Pick this chunk's gradients out of those of a step, and where they lie."""
-        if len(self.ranks) == len(gradients):
+        if self.straight:
             self.gradients = gradients
         else:
             self.gradients, addresses = [gradients[i] for i in self.ranks], [addresses[i] for i in self.ranks]
@@ -152,7 +153,7 @@ class Readable:
             chunk.tick()
             g = chunk.gradient()
             rule.remember(g, chunk.mem, chunk.t)
-            told = rule.measure(g, chunk.mem, chunk.t)
+            told = rule.measure(g, chunk.mem, chunk.t, chunk.p)
             if apply:
                 rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
         return told

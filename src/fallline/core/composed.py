@@ -11,7 +11,18 @@ Group = dict[str, Any]
 
 PLAIN = (float, int, bool, str, tuple)
 # What no rule depends on: of a group, and of the optimizer.
-QUIET = {"params", "param_names", "lr", "skipped", "skipped_in_a_row", "chosen", "effective_lr", "format", "recipe"}
+QUIET = {
+    "params",
+    "param_names",
+    "lr",
+    "skipped",
+    "skipped_in_a_row",
+    "chosen",
+    "rest_chosen",
+    "effective_lr",
+    "format",
+    "recipe",
+}
 QUIET |= {"why", "state", "param_groups", "defaults"}
 
 
@@ -26,7 +37,9 @@ class Composed:
         options = {name: x for name, x in vars(opt).items() if name[0] != "_" and name not in QUIET}
         found = []
         for i, group in enumerate(opt.param_groups):
-            numbers = options | {key: x for key, x in group.items() if key not in QUIET}
+            numbers = (
+                options | {key: x for key, x in group.items() if key not in QUIET} | {"params": len(group["params"])}
+            )
             known = i < len(self.said) and _same(numbers, self.said[i][0])
             found.append(self.said[i] if known else (numbers, make(group)))
         self.said = found

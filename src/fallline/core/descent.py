@@ -13,6 +13,7 @@ from .accord import compare
 from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, loading, wanted_form
 from .composed import Composed
 from .echo import Echo, capturing
+from .evaluation import Evaluation
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
@@ -78,7 +79,7 @@ class Descent(torch.optim.Optimizer):
             raise ValueError(f"Invalid chunk_bytes: {chunk_bytes!r}; give a number of bytes, or None.")
         self.rule, self.delay, self.chunk_bytes, self.on_nonfinite = rule, delay, chunk_bytes, on_nonfinite
         self._guard, self._echo, self._plan, self._composed = Guard(on_nonfinite), Echo(), None, Composed()
-        self._routes = {}
+        self._routes, self._evaluation = {}, Evaluation()
         check_lr(lr)
         check_route(foreach, fused)
         routes = {"foreach": foreach, "fused": fused}
@@ -98,6 +99,7 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is."""
+        self._evaluation.refuse("No step can be taken")
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -172,6 +174,7 @@ class Descent(torch.optim.Optimizer):
     @torch.no_grad()
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
+        self._evaluation.refuse("A checkpoint of the optimizer would not belong to that of the model")
         self._guard.catch_up(self.param_groups, self._echo)
         sections = self._sections()
         self._allocate(sections)
@@ -186,7 +189,16 @@ class Descent(torch.optim.Optimizer):
         with loading(self):
             super().load_state_dict(state_dict)
 
+    def eval(self) -> None:
+        """Lay the trained weights into the parameters, for rules that take gradients elsewhere; others do nothing."""
+        self._evaluation.begin(self)
+
+    def train(self) -> None:
+        """Undo `eval`: step, state_dict and load_state_dict are for training."""
+        self._evaluation.end()
+
     def __getstate__(self) -> dict[str, Any]:
+        self._evaluation.refuse("The optimizer cannot be copied")
         ours = {name: value for name, value in self.__dict__.items() if not name.startswith("_") or name == "_guard"}
         ours.pop("step", None)  # schedulers wrap it, and the wrapper belongs to this very object
         return {**ours, **super().__getstate__()}
@@ -198,6 +210,7 @@ class Descent(torch.optim.Optimizer):
             for name in self.defaults:
                 group.setdefault(name, self.defaults[name])  # checkpoints of an older version lack newer options
         self._echo, self._plan, self._composed, self._routes = Echo(), None, Composed(), {}
+        self._evaluation = Evaluation()
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{sentence(self.param_groups, self._sections())}"

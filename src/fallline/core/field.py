@@ -8,7 +8,7 @@ on a `Bundle` of tensors. Between fields use operators; with a number or a 0-d t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
 
     def __truediv__(self, other: Any) -> Bundle:
         return self._map(torch._foreach_div, other)
+
+    def __neg__(self) -> Bundle:
+        return self.neg()
 
     def __radd__(self, other: Any) -> Bundle:
         raise TypeError(f"{type(other).__name__} + Bundle is not defined; write bundle.add(c) or bundle + bundle.")
@@ -180,8 +183,13 @@ def tensors_of(x: Field) -> list[Tensor]:
     return list(x) if isinstance(x, Bundle) else [x]
 
 
-def each(f: Callable[..., Tensor], *xs: Field) -> Field:
-    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor goes with all tensors of a Bundle."""
+def many(x: Field | float) -> TypeGuard[Field]:
+    """Whether x is a field rather than one number for all, 0-d or Python's."""
+    return isinstance(x, Bundle) or (isinstance(x, Tensor) and x.dim() > 0)
+
+
+def each(f: Callable[..., Tensor], *xs: Any) -> Field:
+    """f of every tensor, for what Tensor's vocabulary lacks. A lone tensor or number goes with all of a Bundle."""
     n = max((len(x) for x in xs if isinstance(x, Bundle)), default=0)
     if not n:
         return f(*xs)

@@ -15,7 +15,7 @@ from .echo import Echo, capturing
 from .error import NonFiniteError
 from .plan import Plan
 from .rule import NEAREST, Rule
-from .section import Section
+from .section import Section, check_together
 
 POLICIES = ("skip", "raise", "ignore")
 ELSEWHERE = "a parameter, in the part of it that another process holds,"
@@ -59,6 +59,7 @@ class Guard:
     def refuse(self, sections: list[Section], groups: list[dict[str, Any]], name: str) -> None:
         """Raise for what the engine has no right answer for, before it makes a plan."""
         for section in sections:
+            check_together(section, name)
             for p in section.live:
                 if capturing(p.device):
                     raise RuntimeError(

@@ -43,6 +43,11 @@ class Memory:
         """The same memory seen through f, which must return views if the part is to write."""
         return Memory({name: f(x) for name, x in self._fields.items()})
 
+    def within(self, place: str) -> Memory:
+        """What one of several parts in the same slot remembers: `place.name` by its `name`."""
+        held = {name.removeprefix(f"{place}."): x for name, x in self._fields.items() if name.startswith(f"{place}.")}
+        return Memory(held)
+
     def first(self) -> Memory:
         """The memory of the first tensor of each field."""
         return Memory({name: tensors_of(x)[0] for name, x in self._fields.items()})

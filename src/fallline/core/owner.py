@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .error import OwnershipError
-from .report import shown_momentum
+from .report import shown_momentum, word_of_choice
 
 if TYPE_CHECKING:
     from .descent import Descent
@@ -19,18 +19,21 @@ Group = dict[str, Any]
 def check_owner(opt: Descent) -> None:
     """A momentum that is not the one we wrote last has another owner, such as OneCycleLR with cycle_momentum."""
     for i, group in enumerate(opt.param_groups):
-        ours, shown = group.get("chosen"), shown_momentum(group)
-        if ours is not None and shown is not None and shown != ours:
-            raise OwnershipError(_foreign(i, group, shown, cyclers(opt)))
+        for word in ("momentum", "betas", "rest_betas"):
+            ours = group.get(word_of_choice(group, word))
+            shown = shown_momentum(group, word) if word in group else None
+            if ours is not None and shown is not None and shown != ours:
+                raise OwnershipError(_foreign(i, group, shown, ours, cyclers(opt)))
 
 
-def _foreign(number: int, group: Group, shown: Any, writers: list[str]) -> str:
+def _foreign(number: int, group: Group, shown: Any, ours: float, writers: list[str]) -> str:
     """What was written, by whom, and the ways out."""
+    bank = group.get("candidates") or group.get("rest_candidates")
     who = " and ".join(writers) or "Something else"
     advice = f"Pass cycle_momentum=False to {who}, which then schedules" if writers else "Let it write"
     return (
-        f"{who} wrote {shown} as the momentum of group {number}, but that is chosen from {group.get('candidates')}, "
-        f"last {group['chosen']}, and can have one owner. {advice} the learning rate only, or give one number as "
+        f"{who} wrote {shown} as the momentum of group {number}, but that is chosen from {bank}, "
+        f"last {ours}, and can have one owner. {advice} the learning rate only, or give one number as "
         "momentum here."
     )
 

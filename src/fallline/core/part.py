@@ -154,6 +154,14 @@ class Preconditioner(Metric):
 class Map(Part):
     """A small transformation before or after the metric."""
 
+    @property
+    def observes(self) -> bool:
+        """Whether it watches the raw gradient beside what it transforms."""
+        return type(self).observe is not Map.observe
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t. Most maps do not look at it."""
+
     @abstractmethod
     def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """The transformed field; called once per step, so that it may remember what it saw."""
@@ -167,11 +175,21 @@ class Step(Part):
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, the direction that was made of u: one number, or a [1] tensor for each tensor."""
+        """Step length along d, the direction that was made of u: one number, or a field of factors that go with d.
+
+        A step with `matrix` sees the stacks and may answer for each matrix or column: [..., 1, 1] or [..., 1, n].
+        """
 
 
 class Combine(Part):
     """How a direction enters the weights."""
+
+    together: ClassVar[bool] = False  # a section's parameters walk as one bundle, or not at all
+    ahead: ClassVar[bool] = False  # gradients are taken at other weights than those that are trained: see `settled`
+
+    def misfit(self, p: Tensor) -> str | None:
+        """Why it cannot move these weights; asked once, when they are handed over."""
+        return None
 
     def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The gradient that filter and metric see; g, unless the weights have a say."""
@@ -184,3 +202,7 @@ class Combine(Part):
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""
+
+    def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:
+        """The weights that are trained, to evaluate and to keep; p, unless gradients are taken elsewhere."""
+        return p

@@ -131,6 +131,7 @@ def make_plan(
     rank = {id(p): i for i, p in enumerate(seen.params)}
     for chunk in () if everyone else chunks:
         chunk.ranks = [rank[id(p)] for p in chunk.owners]
+        chunk.straight = chunk.ranks == list(range(len(rank)))
     scopes, others = list(_scopes(chunks, state)), circles(groups, chunks)
     dealt = [p for chunk in chunks for p in chunk.owners if dtensor(p)]
     return Plan(chunks, scopes, sections, late, ground(seen, state), others, not late and joint(chunks), dealt)
@@ -143,13 +144,14 @@ def _chunks(
     if late is not None and (made := route(make_chunk(group, rule, block, state), late)):
         yield made
     else:
-        for owners in cut(block, 0 if group["foreach"] is False else budget, bool(rule.wholes)):
+        budget = 0 if group["foreach"] is False else budget
+        for owners in [block] if rule.combine.together else cut(block, budget, bool(rule.wholes)):
             yield make_chunk(group, rule, owners, state)
 
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:
     part = rule.choosers[slot]
-    return (slot, part, type(rule.metric), p.device, None if part.scope == "global" else id(p))
+    return (slot, part, part.circle(rule.metric), p.device, None if part.scope == "global" else id(p))
 
 
 def _share_decisions(sections: list[Section], state: Any) -> None:
@@ -168,7 +170,7 @@ def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:
     for chunk in chunks:
         for slot, part in chunk.rule.choosers.items():
             if part.measures:
-                found.setdefault((slot, part, type(chunk.rule.metric), chunk.owners[0].device), []).append(chunk)
+                found.setdefault((slot, part, part.circle(chunk.rule.metric), chunk.owners[0].device), []).append(chunk)
     for (slot, part, *_), members in found.items():
         owners = [p for chunk in members for p in chunk.owners]
         rows = owners[:1] if part.scope == "global" else owners

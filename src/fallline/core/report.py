@@ -19,7 +19,7 @@ from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
 from .memory import Memory, nbytes
 from .rule import Rule
-from .section import Section, lead, sentence
+from .section import Section, leads, sentence
 
 if TYPE_CHECKING:
     from .descent import Descent
@@ -30,23 +30,32 @@ FEW = 10  # measurements: what an average with the recommended smoothing has for
 CLOSE = 0.01  # a lead of one percent of the largest pay, which the next batches may well turn
 
 
-def word_of_momentum(group: Group) -> str | None:
-    """Where dashboards read the momentum: `momentum` in SGD and Muon, first of `betas` in the Adam family."""
-    return next((word for word in ("momentum", "betas") if word in group), None)
+def word_of_momentum(group: Group, rule: Rule | None = None) -> str | None:
+    """Where dashboards read the momentum: `momentum` in SGD and Muon, first of `betas` in the Adam family.
+
+    What are no matrices may have theirs in `rest_betas`.
+    """
+    own = () if rule is None or rule.matrix else ("rest_betas",)
+    return next((word for word in (*own, "momentum", "betas") if word in group), None)
 
 
-def shown_momentum(group: Group) -> Any:
+def word_of_choice(group: Group, word: str | None) -> str:
+    """Where a group keeps what was chosen last, beside the word that shows it."""
+    return "chosen" if word == word_of_momentum(group) else "rest_chosen"
+
+
+def shown_momentum(group: Group, word: str | None = None) -> Any:
     """What dashboards read there; None where the group has no such word."""
-    word = word_of_momentum(group)
-    return None if word is None else group[word][0] if word == "betas" else group[word]
+    word = word or word_of_momentum(group)
+    return None if word is None else group[word][0] if word.endswith("betas") else group[word]
 
 
 def show_first(group: Group, sections: list[Section]) -> None:
     """What a group shows before its first step: the choice that everyone starts with."""
-    part = lead(sections).filter
-    if isinstance(part, Chooser):
-        momentum = part.momentum(Memory(part.decisions(torch.device("cpu"))))
-        _write(group, [float(momentum), float(group["lr"])])
+    for rule in reversed(leads(sections)):
+        if isinstance(rule.filter, Chooser):
+            momentum = rule.filter.momentum(Memory(rule.filter.decisions(torch.device("cpu"))))
+            _write(group, word_of_momentum(group, rule), [float(momentum), float(group["lr"])])
 
 
 class Dial:
@@ -54,12 +63,13 @@ class Dial:
 
     def __init__(self, chunks: list[Chunk]) -> None:
         self.chunks, self.group, part = chunks, chunks[0].group, chunks[0].rule.filter
+        self.word = word_of_momentum(self.group, chunks[0].rule)
         self.shared = not isinstance(part, Chooser) or part.scope == "global"
 
     def show(self, echo: Echo) -> None:
         """Tell the host."""
         if not capturing(self.chunks[0].clock.device):
-            echo.tell(self.numbers(), partial(_write, self.group))
+            echo.tell(self.numbers(), partial(_write, self.group, self.word))
 
     def numbers(self) -> Tensor:
         """Momentum and effective learning rate, [2]; where all share one choice the first parameter speaks for them."""
@@ -83,10 +93,11 @@ class Dial:
 
 
 def dials(chunks: list[Chunk]) -> list[Dial]:
-    """One for each group that chooses."""
-    choosing: dict[int, list[Chunk]] = {}
+    """One for each group that chooses, and word of its that shows a choice."""
+    choosing: dict[Any, list[Chunk]] = {}
     for chunk in chunks:
-        found = choosing.setdefault(id(chunk.group), []) if isinstance(chunk.rule.filter, Chooser) else []
+        at = id(chunk.group), word_of_momentum(chunk.group, chunk.rule)
+        found = choosing.setdefault(at, []) if isinstance(chunk.rule.filter, Chooser) else []
         if not found or found[0].rule.filter == chunk.rule.filter:  # of several choices the first is shown
             found.append(chunk)
     return [Dial(found) for found in choosing.values()]
@@ -119,14 +130,14 @@ def _numbers(x: Any, like: Tensor) -> list[Tensor]:
     return [each.reshape(()) for each in tensors_of(x)] if not isinstance(x, float) else [torch.full_like(like, x)]
 
 
-def _write(group: Group, said: list[float]) -> None:
+def _write(group: Group, word: str | None, said: list[float]) -> None:
     momentum, effective_lr = said
     if not math.isfinite(effective_lr):
         return  # the device took no step yet
-    told: Group = {"chosen": momentum, "effective_lr": effective_lr}
-    word = word_of_momentum(group)
+    kept = word_of_choice(group, word)
+    told: Group = {kept: momentum} | ({"effective_lr": effective_lr} if kept == "chosen" else {})
     if word:
-        told[word] = (momentum, *group[word][1:]) if word == "betas" else momentum
+        told[word] = (momentum, *group[word][1:]) if word.endswith("betas") else momentum
     group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 
@@ -145,13 +156,20 @@ def report(opt: Descent, sections: list[Section], chunks: list[Chunk], walked: d
         "state_bytes": sum(remembered.values()),
         "state_bytes_by_part": remembered,
         "groups": [
-            _group(opt, group, lead(s for s in sections if s.group is group), chunks) | {"route": walked.get(i)}
+            _group(opt, group, leads(s for s in sections if s.group is group), chunks) | {"route": walked.get(i)}
             for i, group in enumerate(opt.param_groups)
         ],
     }
 
 
-def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
+def _group(opt: Descent, group: Group, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
+    """What the group's first choice was; under `rest`, what was chosen for those that are no matrices, if apart."""
+    told, *others = (_choice(opt, group, rule, chunks) for rule in rules)
+    apart = {rule.filter for rule in rules}, {word_of_momentum(group, rule) for rule in rules}
+    return told | ({"rest": others[0]} if all(len(kinds) > 1 for kinds in apart) else {})
+
+
+def _choice(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
     part = rule.filter
     chunks = [c for c in chunks if c.group is group and c.rule.filter == part]
     told = {"lr": float(group["lr"]), **_shown(group, rule, chunks)}
@@ -169,11 +187,13 @@ def _group(opt: Descent, group: Group, rule: Rule, chunks: list[Chunk]) -> dict[
 
 def _shown(group: Group, rule: Rule, chunks: list[Chunk]) -> dict[str, Any]:
     """Momentum and effective learning rate of the last step."""
-    if "chosen" in group:
+    word = word_of_momentum(group, rule) if isinstance(rule.filter, Chooser) else None
+    kept = word_of_choice(group, word) if word else "chosen"
+    if kept in group and kept == "chosen":
         return {"momentum": group["chosen"], "effective_lr": group["effective_lr"]}
     walked = [c for c in chunks if c.clock > 0]
     effective_lr = Dial(walked).numbers()[1] if walked else group["lr"]
-    shown = shown_momentum(group)
+    shown = shown_momentum(group, word)
     momentum = rule.filter.momentum(Memory({})) if shown is None else shown
     return {"momentum": float(momentum), "effective_lr": float(effective_lr)}
 

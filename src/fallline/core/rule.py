@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple, final
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .border import dtensor, near, shard, spread
-from .chooser import Aim, Chooser
+from .chooser import Aim, Chooser, check_choosers
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
 from .memory import Memory, State, allocate, real, wider
@@ -30,8 +30,6 @@ SLOTS: dict[str, type[Part]] = {
 }
 NEAREST, AS_IT_IS = Nearest(), View()
 SEEN = ("before", "metric", "after")  # the slots between which a field stays a stack
-
-
 SIZE = 1 << 14  # coordinates of a tensor that stands for any: its sample is smaller than it, and no number is larger
 
 
@@ -73,12 +71,7 @@ class Rule:
             part = getattr(self, slot)
             if not isinstance(part, wanted) and not (part is None and wanted is Map):
                 raise SlotError(stranger(slot, wanted, part, SLOTS))
-        blind = self.stacked or not self.metric.elementwise
-        if blind and self.scouts and any(part.judge is None for part in self.choosers.values()):
-            raise SlotError(
-                f"{type(self.filter).__name__} scores a sample of coordinates, but {self.metric} needs whole tensors. "
-                "Use a Bank, which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
-            )
+        check_choosers(self)
         if self.state_dtype not in (torch.float32, torch.float64):
             raise ValueError(narrow(self.state_dtype))
 
@@ -147,7 +140,7 @@ class Rule:
     @cached_property
     def stacked(self) -> bool:
         """Whether metric and maps see a weight as a stack of matrices."""
-        return any(part.matrix for slot, part in self.parts.items() if slot in (*SEEN, "filter", "combine"))
+        return any(part.matrix for slot, part in self.parts.items() if slot != "write")
 
     @cached_property
     def wholes(self) -> tuple[str, ...]:
@@ -197,15 +190,19 @@ class Rule:
         return self.combine.gradient(g, self._open(p, mem, t), mem["combine"], t)
 
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
-        """Filter, metric and step take in the gradient."""
+        """Filter, maps, metric and step take in the gradient."""
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
-        if self.metric.observes:
-            self.metric.observe(self.sees("metric", g), mem["metric"], t)
+        for slot in SEEN:
+            part = getattr(self, slot)
+            if part and part.observes:
+                part.observe(self.sees(slot, g), mem[slot], t)
         self.step.observe(self.sees("step", g), mem["step"], t)
 
-    def measure(self, g: Field, mem: dict[str, Memory], t: Tensor) -> dict[str, Tensor]:
-        """Each measuring part's share of the inner products, [tensors, numbers] by slot."""
+    def measure(self, g: Field, mem: dict[str, Memory], t: Tensor, p: Field | None = None) -> dict[str, Tensor]:
+        """Each measuring part's share of the inner products, [tensors, numbers] by slot; steps see the weights p."""
         own = Aim(self.metric, mem["metric"], t, self.view if self.stacked else None)
+        if isinstance(self.step, Chooser) and p is not None:
+            own = replace(own, u=self.filter.output(g, mem["filter"], t), p=self._open(p, mem, t))
         return {
             s: part.measure(g, mem[s], self._aim(part, own), t) for s, part in self.choosers.items() if part.measures
         }
@@ -227,7 +224,7 @@ class Rule:
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
-            move = self.view.close(move, work)
+            move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
         self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))

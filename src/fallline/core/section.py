@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .border import dtensor
 from .chooser import Chooser
 from .rule import Rule
 
@@ -75,21 +76,52 @@ def _where(at: dict[int, int], lines: int) -> str:
     return "every group" if lines == 1 else f"groups {list(at)}"
 
 
-def lead(sections: Iterable[Section]) -> Rule:
-    """The rule of a group whose momentum is shown: the first that chooses, else the first."""
+def leads(sections: Iterable[Section]) -> list[Rule]:
+    """The rules of a group whose momenta are shown: the first that chooses for matrices, then the first for the rest.
+
+    Where none chooses, the first rule.
+    """
     rules = [section.rule for section in sections]
-    return next((rule for rule in rules if isinstance(rule.filter, Chooser)), rules[0])
+    choosing = [rule for rule in rules if isinstance(rule.filter, Chooser)]
+    found = [next((rule for rule in choosing if rule.matrix is kind), None) for kind in (True, False)]
+    return [rule for rule in found if rule] or rules[:1]
 
 
 def check_view(section: Section, name: str) -> None:
     """Raise where a rule for matrices is to move what is none."""
+    rule = section.rule
     for p in section.params:
-        if not section.rule.matrix or not p.requires_grad:
+        if not p.requires_grad:
             continue
         number = next(i for i, other in enumerate(section.group["params"]) if other is p)
         names = section.group.get("param_names")
-        if why := "it is complex" if p.is_complex() else section.rule.view.misfit(tuple(p.shape)):
+        unseen = ("it is complex" if p.is_complex() else rule.view.misfit(tuple(p.shape))) if rule.matrix else None
+        taken = _taken(p) if rule.matrix else None
+        if why := taken or unseen or (None if dtensor(p) else rule.combine.misfit(p)):  # of shards nobody sees all
             raise ValueError(
                 f"{name} cannot move {repr(names[number]) if names else f'parameter {number}'} by {section.rule}: "
                 f"{why}. Give it another role, or leave it to another optimizer."
             )
+
+
+def check_together(section: Section, name: str) -> None:
+    """Raise where parameters that move as one thing are not all here in this step, or are not alike."""
+    params, here = section.params, section.live
+    if not section.rule.combine.together or not here:
+        return
+    alike = len({(p.dtype, p.device) for p in params}) == 1
+    if len(here) == len(params) and alike:
+        return
+    shapes = " and ".join(str(tuple(p.shape)) for p in params)
+    why = "only some of them have a gradient" if alike else "they differ in dtype or device"
+    raise RuntimeError(
+        f"{name} moves the weights of shapes {shapes} together by {section.rule.combine}, but {why}. Train all of them "
+        "alike, or give each another role."
+    )
+
+
+def _taken(p: Tensor) -> str | None:
+    """Why a matrix cannot be moved that is not here."""
+    if p.numel() or not hasattr(p, "ds_shape"):
+        return None
+    return f"ZeRO-3 has taken its {tuple(p.ds_shape)} numbers away, and norms need whole matrices. Use DDP or FSDP2"

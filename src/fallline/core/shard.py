@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import mul
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .field import Field, Shards, as_field, each, shards, tensors_of
+from .field import Field, Shards, as_field, each, many, shards, tensors_of
 from .place import Place, Runs
 
 
@@ -130,12 +130,16 @@ def whole(x: Field) -> Field:
     return as_field([place.whole(part) for place, part in zip(x.places, x, strict=True)])
 
 
-def parts(y: Field, like: Field) -> Field:
-    """What of whole tensors lies here, where those of `like` are dealt out; otherwise y as it is."""
-    if not isinstance(like, Shards) or isinstance(y, Shards):
+def parts(y: Field | float, like: Field) -> Any:
+    """y as `like` lies: what of whole tensors lies here where those of `like` are dealt out, else whole tensors."""
+    if not many(y):
+        return y
+    if not isinstance(like, Shards):
+        return whole(y)
+    if isinstance(y, Shards):
         return y
     pieces = [place.part(one) for place, one in zip(like.places, tensors_of(y), strict=True)]
-    return cast(Tensor, shards(pieces, like.places))
+    return shards(pieces, like.places)
 
 
 def held(n: int, cuts: Iterable[tuple[int, int, int]]) -> Tensor:

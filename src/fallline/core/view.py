@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, cast, final
@@ -9,7 +10,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from .field import Bundle, Field, Shards, as_field, each, tensors_of
+from .field import Bundle, Field, Shards, as_field, each, many, tensors_of
 
 
 @final
@@ -17,10 +18,11 @@ from .field import Bundle, Field, Shards, as_field, each, tensors_of
 class View:
     """A weight as a stack `[..., m, n]`: m outputs, n inputs, and one matrix for each expert, head, gate or group.
 
-    stack: how many leading axes count matrices (experts). groups: into how many equal parts the next axis is cut
-    (heads, gates, q k v, groups of a convolution), or the parts' sizes where they differ. out: which of the axes from
-    there on holds the outputs (1 for transposed convolutions, and for experts stored as [E, in, out]); all others are
-    inputs, in their order.
+    stack: how many leading axes count matrices (experts). Axes are counted from behind them from here on.
+    groups: into how many equal parts an axis is cut (heads, gates, q k v, groups of a convolution), or the parts' sizes
+    where they differ. cut: which axis that is (1 for heads of an output projection, and for q k v stored as [in, out]).
+    out: which axis holds the outputs (1 for transposed convolutions, and for what is stored as [in, out]); all others
+    are inputs, in their order.
 
     >>> View(groups=3).open(torch.zeros(12, 5)).shape, View(out=1).open(torch.zeros(2, 7, 3, 3)).shape
     (torch.Size([3, 4, 5]), torch.Size([7, 18]))
@@ -29,6 +31,12 @@ class View:
     stack: int = 0
     groups: int | tuple[int, ...] = 1
     out: int = 0
+    cut: int = 0
+
+    def __post_init__(self) -> None:
+        parts = self.groups if isinstance(self.groups, tuple) else (self.groups,)
+        if not parts or min(parts) < 1 or min(self.stack, self.out, self.cut) < 0:
+            raise ValueError(f"Invalid view: {self}; groups are numbers from 1, and axes from 0.")
 
     def __str__(self) -> str:
         said = [f"{f.name}={getattr(self, f.name)}".replace(" ", "") for f in fields(self)]
@@ -50,58 +58,68 @@ class View:
         stacks = iter(tensors_of(y))
         return as_field([self._join([next(stacks) for _ in range(self.pieces)], shape) for shape in _shapes(like)])
 
+    def spread(self, size: Field | float, d: Field, like: Field) -> Field | float:
+        """Numbers for matrices or columns of the stacks d as a field like the weights; one for all stays one."""
+        return self.close(each(lambda s, x: s.expand_as(x), size, d), like) if many(size) else size
+
     def fold(self, rows: Tensor) -> Tensor:
         """Numbers of stacks, one row each, summed to one row for each weight."""
         return rows.unflatten(0, (-1, self.pieces)).sum(1) if self.pieces > 1 else rows
 
+    def shapes(self, shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        """How many matrices a weight of this shape becomes, of which sizes m, n; one entry for each piece."""
+        opened = [tuple(x.shape) for x in tensors_of(self.open(torch.empty(shape, device="meta")))]
+        return [(math.prod(one[:-2]), one[-2], one[-1]) for one in opened]
+
     def example(self, dtype: torch.dtype, device: str | torch.device | None = None) -> Tensor:
         """A small weight that can be seen so, longer than wide."""
         parts = sum(self.groups) if isinstance(self.groups, tuple) else 64 * self.groups
-        return torch.empty(*(2,) * self.stack, parts, 320, dtype=dtype, device=device)
+        axes = [320, 320, *(2,) * (max(1, self.out, self.cut) - 1)]
+        axes[self.cut] = parts
+        return torch.empty(*(2,) * self.stack, *axes, dtype=dtype, device=device)
 
     def misfit(self, shape: tuple[int, ...]) -> str | None:
         """Why a weight of this shape cannot be seen so."""
-        if len(shape) < self.stack + 2 or self.out > len(shape) - self.stack - 1:
+        if len(shape) < self.stack + 2 or max(self.out, self.cut) > len(shape) - self.stack - 1:
             return f"it has shape {shape}, which is no {'stack of matrices' if self.stack else 'matrix'}"
-        n = shape[self.stack]
+        n = shape[self.stack + self.cut]
         fits = n == sum(self.groups) if isinstance(self.groups, tuple) else n % self.groups == 0
         return None if fits else f"its axis of length {n} does not fall into groups of {self.groups}"
 
     def _cut(self, x: Tensor) -> list[Tensor]:
         assert isinstance(self.groups, tuple)
         plain = View(self.stack, 1, self.out)
-        return [plain._open(piece) for piece in x.split(self.groups, self.stack)]
+        return [plain._open(piece) for piece in x.split(self.groups, self.stack + self.cut)]
 
     def _join(self, stacks: list[Tensor], shape: torch.Size) -> Tensor:
         if self.pieces == 1:
             return self._close(stacks[0], shape)
-        plain = View(self.stack, 1, self.out)
+        plain, at = View(self.stack, 1, self.out), self.stack + self.cut
         assert isinstance(self.groups, tuple)
-        shapes = [(*shape[: self.stack], n, *shape[self.stack + 1 :]) for n in self.groups]
-        return torch.cat([plain._close(y, torch.Size(s)) for y, s in zip(stacks, shapes, strict=True)], self.stack)
+        shapes = [torch.Size((*shape[:at], n, *shape[at + 1 :])) for n in self.groups]
+        return torch.cat([plain._close(y, s) for y, s in zip(stacks, shapes, strict=True)], at)
 
     def _open(self, x: Tensor) -> Tensor:
         if why := self.misfit(tuple(x.shape)):
             raise ValueError(f"A weight cannot be seen as {self}: {why}. Give it another role.")
-        lead, shape = self._cut_shape(x.shape)
-        x = x.reshape(shape)
+        lead, at = self.stack, self.stack + self.cut
+        if self.groups != 1:
+            x = x.unflatten(at, (self.groups, -1)).movedim(at, lead)
+            lead += 1
         x = x.movedim(lead + self.out, lead) if self.out else x
         return x.flatten(lead + 1) if x.dim() > lead + 2 else x
 
     def _close(self, y: Tensor, shape: torch.Size) -> Tensor:
-        lead, apart = self._cut_shape(shape)
-        axes = list(apart)
-        axes.insert(lead, axes.pop(lead + self.out))
-        y = y.reshape(axes)
-        return (y.movedim(lead, lead + self.out) if self.out else y).reshape(shape)
-
-    def _cut_shape(self, shape: torch.Size) -> tuple[int, tuple[int, ...]]:
-        """Leading axes that count matrices, and the shape with groups as an axis of their own."""
-        if self.groups == 1:
-            return self.stack, tuple(shape)
-        assert isinstance(self.groups, int)
-        head, n, tail = shape[: self.stack], shape[self.stack], shape[self.stack + 1 :]
-        return self.stack + 1, (*head, self.groups, n // self.groups, *tail)
+        at, lead = self.stack + self.cut, self.stack
+        axes, groups = list(shape[lead:]), list[int]()
+        if self.groups != 1:
+            assert isinstance(self.groups, int)
+            axes[self.cut] //= self.groups
+            groups = [self.groups]
+        axes.insert(0, axes.pop(self.out))
+        y = y.reshape(*shape[:lead], *groups, *axes)
+        y = y.movedim(lead + len(groups), lead + len(groups) + self.out) if self.out else y
+        return y.movedim(lead, at).reshape(shape) if groups else y
 
 
 def _shapes(x: Field) -> list[torch.Size]:
@@ -116,7 +134,7 @@ def parse(text: str) -> View:
     """The view that prints as this text.
 
     >>> parse("groups=3 out=1"), parse("") == View()
-    (View(stack=0, groups=3, out=1), True)
+    (View(stack=0, groups=3, out=1, cut=0), True)
     """
     words = dict(word.split("=") for word in text.split())
     numbers: Any = {name: _number(value) for name, value in words.items()}

@@ -1,9 +1,10 @@
 """How the past is remembered: causal filters from gradients to one field."""
 
-from .average import EMA, QuasiHyperbolic
+from .average import EMA, Primed, QuasiHyperbolic
 from .bank import Bank
 from .heavy import HeavyBall, Nesterov
 from .identity import Identity
+from .late import Late
 from .lowrank import LowRankEF
 from .probe import Probe
 from .scale import GainOf, Undamped, UnitGain, UnitPower
@@ -15,8 +16,10 @@ __all__ = [
     "GainOf",
     "HeavyBall",
     "Identity",
+    "Late",
     "LowRankEF",
     "Nesterov",
+    "Primed",
     "Probe",
     "QuasiHyperbolic",
     "SliceEF",

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field
+from ..core.field import Field, lerp_
 from ..core.memory import Memory
 from ..core.part import Filter
 from ..statistics import response
@@ -54,6 +54,53 @@ class EMA(Filter):
     def taps(self, n: int) -> Tensor:
         """(1 - beta) beta^k / (1 - beta^n)."""
         return response.taps(self.beta, 1.0, n) / (1 - self.beta**n)
+
+    def gain(self, mem: Memory, t: Tensor) -> Tensor:
+        """1."""
+        return torch.ones_like(t)
+
+    def momentum(self, mem: Memory) -> float:
+        """beta."""
+        return self.beta
+
+
+@final
+@dataclass(frozen=True)
+class Primed(Filter):
+    """Exponential average that begins with the first gradient instead of zero.
+
+        m_1 = g_1          m_n = beta m_{n-1} + (1 - beta) g_n          u_n = m_n
+
+    As a causal filter: q_k = (1 - beta) beta^k, but beta^(n-1) for the first gradient, which weighs 1 / (1 - beta)
+    times as much as in `EMA`; gain 1. Memory: `m`, like the parameter. beta: decay in [0, 1). Reference: Kovalev,
+    arXiv 2503.12645.
+
+    >>> Primed(0.5).taps(3).tolist()
+    [0.5, 0.25, 0.25]
+    """
+
+    beta: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_decay("beta", self.beta)
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The average."""
+        return {"m": torch.zeros_like(p)}
+
+    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """m <- beta m + (1 - beta) g, and g in the first step."""
+        lerp_(mem.m, g, (2 - t).clamp(min=1 - self.beta))
+
+    def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
+        """m."""
+        return mem.m
+
+    def taps(self, n: int) -> Tensor:
+        """(1 - beta) beta^k, the last one beta^(n - 1)."""
+        q = response.taps(self.beta, 1.0, n)
+        q[-1] = self.beta ** (n - 1)
+        return q
 
     def gain(self, mem: Memory, t: Tensor) -> Tensor:
         """1."""

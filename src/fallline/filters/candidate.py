@@ -45,6 +45,10 @@ class Candidates(Filter, Chooser):
             raise SlotError(f"{type(self).__name__} needs a Scale, such as UnitGain(), but got {self.scale!r}.")
         if self.judge is not None and not isinstance(self.judge, Metric):
             raise SlotError(f"{type(self).__name__} is judged by a Metric, such as Euclid(), not by {self.judge!r}.")
+        if self.judge is not None and self.judge.memory(torch.empty(2, 2)):
+            raise SlotError(
+                f"{self.judge} learns from gradients and cannot judge. Take a norm without memory: Euclid()."
+            )
         if self.selector.signed and not self.scale.signed:
             raise SlotError(
                 f"{self.selector} mixes with weights of either sign, whose taps may sum to nothing, and {self.scale} "

@@ -9,7 +9,9 @@ import torch
 from torch.nn import Module
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ..core.network import roles
 from ..zoo import AdamW
+from ..zoo.routed import Routed
 from .record import Writer, descent, record
 
 
@@ -18,7 +20,8 @@ class Factory:
 
     Unlike the class path, `(AdamW, {"lr": 1e-3})`, it gives the parameters' names to the optimizer, so that reports
     and errors name them. The two groups are called "decay" and "no_decay", and the Trainer's own rule divides them;
-    one that would be empty is left out. The Trainer hands over what stands beside Factory and nothing of its
+    one that would be empty is left out. Muon and its relatives hear from the model what every parameter is, unless
+    `roles` stands beside Factory too. The Trainer hands over what stands beside Factory and nothing of its
     TrainingArguments: give lr and weight_decay there.
     """
 
@@ -36,6 +39,9 @@ class Factory:
             {"params": [x for x in named if x[0] in decaying], "weight_decay": weight_decay, "name": "decay"},
             {"params": [x for x in named if x[0] not in decaying], "weight_decay": 0.0, "name": "no_decay"},
         )
+        kind = getattr(optimizer, "func", optimizer)
+        if isinstance(kind, type) and issubclass(kind, Routed):
+            options.setdefault("roles", roles(model))
         return optimizer([group for group in groups if group["params"]], **options)
 
 

@@ -18,12 +18,12 @@ def climb(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
     """
     if p == torch.inf:
         return x.sign()
-    size = unit(x.abs(), x.abs().amax(dim, keepdim=True))  # powers of what lies in [0, 1] do not overflow
+    x = unit(x, x.abs().amax(dim, keepdim=True))  # powers of what lies in [-1, 1] do not overflow
     if p == 1.0:
         assert isinstance(dim, int)
-        largest = size == 1
+        largest = x.abs() == 1
         return x.sign() * (largest & (largest.cumsum(dim) == 1))
-    d = x.sign() * size ** (1 / (p - 1))
+    d = x if p == 2.0 else x.sign() * x.abs() ** (1 / (p - 1))
     return unit(d, torch.linalg.vector_norm(d, p, dim, keepdim=True))
 
 

@@ -49,6 +49,11 @@ class Weighted(Metric):
         """The metric's."""
         return self.metric.memory(p)
 
+    @property
+    def observes(self) -> bool:
+        """Whether the metric does."""
+        return self.metric.observes
+
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The metric's."""
         self.metric.observe(g, mem, t)
@@ -146,6 +151,11 @@ class Exact(Ball):
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The metric's."""
         return self.metric.memory(p)
+
+    @property
+    def observes(self) -> bool:
+        """Whether the metric does."""
+        return self.metric.observes
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The metric's."""

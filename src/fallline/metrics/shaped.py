@@ -96,8 +96,7 @@ class FanRatio(Shaped):
     """s = sqrt(m / n): with `Spectral`, the operator norm from RMS inputs to RMS outputs.
 
     norm(W) = sqrt(n / m) sigma_1 = sup of RMS(W x) / RMS(x), so that one lr transfers over widths. Reference: Scion,
-    arXiv 2502.07529; Modula. Of a convolution, seen as [out, in K] with K positions in its kernel, Scion's factor
-    sqrt(out / in) / K (1-D: K = k, 2-D: k^2) is this one by sqrt(K): `Weighted(FanRatio(Spectral()), K**0.5)`.
+    arXiv 2502.07529; Modula. For convolutions their factor depends on the kernel as well: `Conv`.
     """
 
     def factor(self, m: int, n: int) -> float:

@@ -11,9 +11,8 @@ from torch import Tensor
 from ..core.field import Field, count, each, tensors_of
 from ..core.memory import Memory
 from ..core.part import Ball
-from .polar import NewtonSchulz, Polar
-
-NEWTON_SCHULZ = NewtonSchulz()
+from ..core.pile import piled
+from .polar import AUTO, Polar
 
 
 @final
@@ -21,17 +20,22 @@ NEWTON_SCHULZ = NewtonSchulz()
 class Spectral(Ball):
     """norm(W) = the largest singular value, dual(G) = their sum, direction(G) = U V^T for G = U S V^T.
 
-    Every matrix of a stack `[..., m, n]` for itself. polar: how U V^T is computed. Memory: none. Units: lr is a
+    Every matrix of a stack `[..., m, n]` for itself. polar: how U V^T is computed: by default nearly, and as fast as
+    this machine can (docs/polar.md); SVD() exactly. norm and dual are exact in any case. Memory: none. Units: lr is a
     spectral length per step. Reference: Bernstein & Newhouse, arXiv 2409.20325; Muon, K. Jordan 2024.
+
+    >>> from fallline.core.memory import Memory
+    >>> Spectral().direction(torch.diag(torch.tensor([3.0, 2.0])).double(), Memory({}), torch.tensor(1.0)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
 
-    polar: Polar = NEWTON_SCHULZ
+    polar: Polar = AUTO
     elementwise: ClassVar[bool] = False
     matrix: ClassVar[bool] = True
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """U V^T."""
-        return each(self.polar, u)
+        return piled(self.polar, u) if self.polar.piles else each(self.polar, u)
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """max sigma, over all matrices of a stack."""

@@ -12,7 +12,7 @@ from fallline.race.workload import Grid
 
 WINDOW = 64
 CAP = 1_500_000  # characters read
-WIDTH, HEADS, DEPTH = 64, 4, 2
+WIDTH, HEAD, DEPTH = 64, 16, 2  # HEAD: numbers of the stream that one head reads
 
 
 def printable(path: Path) -> str:
@@ -47,16 +47,17 @@ def characters(data: Path | None) -> Split:
 
 
 class Block(nn.Module):
-    """Causal attention and an MLP, each behind an RMS norm and added to the stream `[B, T, WIDTH]`."""
+    """Causal attention and an MLP, each behind an RMS norm and added to the stream `[B, T, width]`."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.norm, self.qkv, self.out = nn.RMSNorm(WIDTH), nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.mlp = nn.Sequential(nn.RMSNorm(WIDTH), nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+        self.heads = width // HEAD
+        self.norm, self.qkv, self.out = nn.RMSNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         """The stream after this block."""
-        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(x)
@@ -65,12 +66,12 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Characters `[B, T]` to logits `[B, T, letters]`."""
 
-    def __init__(self, letters: int) -> None:
+    def __init__(self, letters: int, width: int = WIDTH, depth: int = DEPTH) -> None:
         super().__init__()
-        self.letter = nn.Embedding(letters, WIDTH)
-        self.place = nn.Parameter(torch.randn(WINDOW, WIDTH).mul(0.02))
-        self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
-        self.head = nn.Sequential(nn.RMSNorm(WIDTH), nn.Linear(WIDTH, letters, bias=False))
+        self.letter = nn.Embedding(letters, width)
+        self.place = nn.Parameter(torch.randn(WINDOW, width).mul(0.02))
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
+        self.head = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, letters, bias=False))
         nn.init.normal_(self.letter.weight, std=0.02)
 
     def forward(self, letters: Tensor) -> Tensor:

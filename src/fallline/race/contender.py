@@ -1,23 +1,27 @@
-"""Who takes part: fixed momenta from torch.optim itself, Fallline's self-choosing optimizers, and controls."""
+"""Who takes part: fixed momenta from torch.optim itself, self-choosing and named optimizers, and controls."""
 
 from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from fallline.core.report import shown_momentum
 from fallline.race.setting import Setting
 
 Params = Iterable[nn.Parameter]
 Bank = Sequence[float] | str
 
 FIRST = ("fixed", "auto", "paper")
+NAMED = "named"
 CONTROLS = ("unit-power", "unit-gain", "replay", "lr-only")
 MEANING = {
     "fixed": "torch.optim with one momentum",
     "auto": 'momentum="auto": the default bank, probe and scale',
     "paper": "the paper's mode: zoo.gap_adam or zoo.gap_sgd",
+    "named": "an optimizer of the registry at its recipe, but for lr, weight decay and the model's own roles",
     "unit-power": "auto with every filter scaled to unit power, so the effective lr moves with the momentum",
     "unit-gain": "auto with every filter scaled to unit gain, so the effective lr stays put",
     "replay": "unit-power that follows the momentum path another seed recorded, without looking",
@@ -74,8 +78,23 @@ def replay(params: Params, s: Setting, choices: Sequence[int]) -> Optimizer:
     return chosen(params, s, s.bank or "auto", selector=Replay(tuple(choices)), scale=UnitPower())
 
 
-def build(params: Params, s: Setting, choices: Sequence[int] = ()) -> Optimizer:
-    """The optimizer of a setting; `choices` is the recorded path of a replay."""
+def named(params: Params, s: Setting, model: nn.Module | None) -> Optimizer:
+    """An optimizer of the registry; one that asks for roles is told the model's."""
+    import fallline
+    from fallline.zoo.registry import REGISTRY
+
+    recipe = REGISTRY[s.optimizer].build
+    takes = signature(recipe).parameters
+    words: dict[str, Any] = {"lr": s.lr}
+    if "weight_decay" in takes:
+        words["weight_decay"] = s.weight_decay
+    if model is not None and "roles" in getattr(recipe, "keywords", ()):
+        words["roles"] = fallline.roles(model)
+    return recipe(params, **words)  # a partial: what it was given may be given anew
+
+
+def build(params: Params, s: Setting, choices: Sequence[int] = (), model: nn.Module | None = None) -> Optimizer:
+    """The optimizer of a setting; `choices` is the recorded path of a replay, `model` what the parameters belong to."""
     builders: dict[str, Callable[[], Optimizer]] = {
         "fixed": lambda: fixed(params, s, s.momentum or 0.0),
         "lr-only": lambda: fixed(params, s, 0.0),
@@ -84,14 +103,14 @@ def build(params: Params, s: Setting, choices: Sequence[int] = ()) -> Optimizer:
         "unit-power": lambda: unit_power(params, s),
         "unit-gain": lambda: unit_gain(params, s),
         "replay": lambda: replay(params, s, choices),
+        "named": lambda: named(params, s, model),
     }
     return builders[s.contender]()
 
 
 def momentum_of(optimizer: Optimizer) -> float:
     """The momentum of the last step, where dashboards read it."""
-    group = optimizer.param_groups[0]
-    return float(group["betas"][0] if "betas" in group else group["momentum"])
+    return float(shown_momentum(optimizer.param_groups[0]) or 0.0)
 
 
 def effective_lr_of(optimizer: Optimizer) -> float:

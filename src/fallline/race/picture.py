@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, StrMethodFormatter
 
+from fallline.race.contender import NAMED
 from fallline.race.store import Record
-from fallline.race.style import Style, clean, style_of
+from fallline.race.style import Style, clean, named, style_of
 from fallline.race.summary import Cell, cells
 from fallline.race.verdict import WORDS
 
@@ -45,6 +46,8 @@ def subtitle(result: Record) -> str:
 def legend_styles(result: Record) -> dict[str, Style]:
     """How each contender is drawn, fixed momenta from light to dark."""
     found = {row["label"]: row["contender"] for row in result["rows"]}
+    if set(found.values()) == {NAMED}:
+        return {label: named(k) for k, label in enumerate(found)}
     fixed = [label for label, contender in found.items() if contender == "fixed"]
     blues = colormaps["Blues"]
     shades = {label: blues(0.4 + 0.55 * k / max(1, len(fixed) - 1)) for k, label in enumerate(fixed)}

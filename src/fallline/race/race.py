@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fallline.race.certificate import CERTIFICATES
 from fallline.race.environment import environment
-from fallline.race.plan import Plan
+from fallline.race.plan import WIDER, Plan
 from fallline.race.registry import WORKLOADS
 from fallline.race.runner import Runner
 from fallline.race.schema import VERSION, validate
@@ -32,7 +32,7 @@ class Race:
 
     @property
     def size(self) -> int:
-        """How many runs it has."""
+        """How many runs it has, those beyond the edge of a grid not counted."""
         first = self.plan.settings(self.data)
         return len(first) + len(self.plan.followers(first))
 
@@ -42,10 +42,12 @@ class Race:
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
 
     def runs(self, tick: Callable[[Record, bool], None]) -> list[Record]:
-        """All records: the first wave, then the controls that replay it."""
+        """All records: the first wave, learning rates beyond an edge, then the controls that replay the first."""
         runner = Runner(Store(self.folder / "runs"), self.data, self.workers)
         first = self.plan.settings(self.data)
         done = runner.run(first, tick)
+        for _ in range(WIDER):
+            done += runner.run(self.plan.wider(self.data, done), tick)
         return done + runner.run(self.plan.followers(first), tick)
 
     def result(self, tick: Callable[[Record, bool], None], certify: bool) -> Record:

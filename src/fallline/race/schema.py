@@ -1,6 +1,6 @@
 """What a results file looks like, as a JSON schema, and the check of a file against it."""
 
-from fallline.race.contender import CONTROLS, FIRST
+from fallline.race.contender import CONTROLS, FIRST, NAMED
 from fallline.race.store import Record
 
 VERSION = 1
@@ -26,7 +26,7 @@ WHOLE: Record = {"type": "integer", "minimum": 0}
 TEXT: Record = {"type": "string"}
 FLAG: Record = {"type": "boolean"}
 WHEN: Record = {"enum": ["constant", "cosine"]}
-WHO: Record = {"enum": list(FIRST + CONTROLS)}
+WHO: Record = {"enum": [*FIRST, NAMED, *CONTROLS]}
 
 ENVIRONMENT = closed(
     dict(fallline=TEXT, torch=TEXT, python=TEXT, platform=TEXT, cpu=TEXT, cores=WHOLE, commit=maybe("string"))
@@ -34,7 +34,7 @@ ENVIRONMENT = closed(
 PLAN = closed(
     dict(
         workload=TEXT,
-        optimizer={"enum": ["adamw", "sgd"]},
+        optimizer=TEXT,
         lrs=many(NUMBER),
         momenta=many(NUMBER),
         bank={"anyOf": [{"type": "null"}, many(NUMBER)]},
@@ -43,6 +43,7 @@ PLAN = closed(
         steps=WHOLE,
         quick=FLAG,
         controls=FLAG,
+        names=many(TEXT),
     )
 )
 COMPARISON: Record = {

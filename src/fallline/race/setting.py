@@ -14,7 +14,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Setting:
-    """One run. `momentum` is for fixed runs, `bank` and `source` for self-choosing runs and their controls."""
+    """One run. `momentum` is for fixed runs, `bank` and `source` for self-choosing runs and their controls.
+
+    `optimizer` is the family, or of a named contender its name in the registry.
+    """
 
     workload: str
     fingerprint: str
@@ -38,7 +41,8 @@ class Setting:
     @property
     def label(self) -> str:
         """The contender in words, as tables and pictures show it."""
-        return f"momentum {self.momentum:g}" if self.contender == "fixed" else self.contender
+        names = {"fixed": f"momentum {self.momentum or 0.0:g}", "named": self.optimizer}
+        return names.get(self.contender, self.contender)
 
 
 @cache

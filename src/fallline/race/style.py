@@ -42,6 +42,16 @@ class Style:
         return Line2D([], [], label=label, **self.line)
 
 
+# Named optimizers in the order of the race, again and again.
+ROUND = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS = "oDs^vPX*"
+
+
+def named(number: int) -> Style:
+    """The style of the named optimizer of this number."""
+    return Style(ROUND[number % len(ROUND)], "-", MARKS[number % len(MARKS)], strong=True)
+
+
 def style_of(contender: str, shade: Color | None) -> Style:
     """The style of a contender; fixed ones come with their shade of blue."""
     if contender == "fixed":

@@ -1,14 +1,17 @@
-"""From runs to rows: each contender at its best lr, against the best fixed momentum and against its own bank."""
+"""From runs to rows: each contender at its best lr, against the best fixed momentum and against its own bank.
+
+Where no fixed momentum was raced, the first of the named optimizers is the yardstick.
+"""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from fallline.race.contender import CONTROLS, FIRST
+from fallline.race.contender import CONTROLS, FIRST, NAMED
 from fallline.race.store import Record
 
-ORDER = FIRST + CONTROLS
+ORDER = (*FIRST, NAMED, *CONTROLS)
 
 
 def score(record: Record) -> float:
@@ -74,6 +77,12 @@ def best(found: Iterable[Cell]) -> Cell | None:
     return min(found, key=lambda c: c.mean, default=None)
 
 
+def yardstick(found: list[Cell]) -> Cell | None:
+    """The best fixed momentum, or the first named optimizer at its best lr."""
+    first = next((c.label for c in found if c.contender == NAMED), None)
+    return best(c for c in found if c.contender == "fixed") or best(c for c in found if c.label == first)
+
+
 def bank_member(mine: Cell, all_cells: list[Cell]) -> Cell | None:
     """The best fixed momentum of a cell's own bank at the same lr and schedule."""
     same = [c for c in all_cells if c.contender == "fixed" and (c.lr, c.schedule) == (mine.lr, mine.schedule)]
@@ -114,8 +123,8 @@ def row(mine: Cell, all_cells: list[Cell]) -> Record:
         "spread": spread(list(mine.scores)),
         "seeds": len(mine.scores),
         "diverged_runs": diverged,
-        "edge": mine.lr in edges(same),
-        "to_best_fixed": comparison(mine, best(c for c in same if c.contender == "fixed")),
+        "edge": mine.lr in edges([c for c in same if c.label == mine.label]),
+        "to_best_fixed": comparison(mine, yardstick(same)),
         "to_bank": comparison(mine, bank_member(mine, all_cells)),
     }
 

@@ -3,8 +3,9 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from fallline.race.contender import NAMED
 from fallline.race.store import Record
-from fallline.race.verdict import WORDS
+from fallline.race.verdict import WORDS, first
 
 
 def number(x: float | None, spread: float | None) -> str:
@@ -32,7 +33,7 @@ def cells(row: Record, winner: bool) -> list[str]:
         f"[bold]{row['label']}[/]" if winner else row["label"],
         f"{row['lr']:g}",
         number(row["validation"], row["spread"]),
-        "best fixed" if fixed and fixed["other"] == row["label"] else difference(fixed),
+        ("" if row["contender"] == NAMED else "best fixed") if first(row) else difference(fixed),
         f"{difference(member)} ({member['other'].removeprefix('momentum ')})" if member else "",
     ]
 
@@ -45,7 +46,7 @@ def lowest(rows: list[Record]) -> Record | None:
 def standings(result: Record, schedule: str) -> Table:
     """The contenders under one schedule, each at its best lr, the lowest mean in bold."""
     rows = [row for row in result["rows"] if row["schedule"] == schedule]
-    plan, first, lost = result["plan"], lowest(rows), any(row["diverged_runs"] for row in rows)
+    plan, winner, lost = result["plan"], lowest(rows), any(row["diverged_runs"] for row in rows)
     table = Table(
         title=f"{result['workload']}, {plan['optimizer']}, {WORDS[schedule].lower()}",
         caption=f"{result['metric']}, {plan['steps']} steps, seeds: {plan['seeds']}. ± is one standard deviation over "
@@ -56,11 +57,12 @@ def standings(result: Record, schedule: str) -> Table:
         pad_edge=False,
     )
     table.add_column("contender", no_wrap=True)
-    names = ("best lr", "validation", "vs best fixed", "vs bank, same lr", "diverged")
+    rival = plan["names"][0] if plan["names"] else "best fixed"
+    names = ("best lr", "validation", f"vs {rival}", "vs bank, same lr", "diverged")
     for name in names if lost else names[:-1]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        line = [*cells(row, row is first), str(row["diverged_runs"] or "")]
+        line = [*cells(row, row is winner), str(row["diverged_runs"] or "")]
         table.add_row(*(line if lost else line[:-1]), end_section=ends_fixed(row, rows))
     return table
 

@@ -111,7 +111,7 @@ def train(s: Setting, data: Path | None = None, source: Record | None = None) ->
     """Run a setting; `source` is the finished run whose path a control replays."""
     trail: dict[str, Any] = (source or {}).get("path") or {"choice": [], "effective_lr": []}
     task = WORKLOADS[s.workload].task(s.seed, data)
-    optimizer = build(task.parameters(), s, trail["choice"])
+    optimizer = build(task.parameters(), s, trail["choice"], getattr(task, "model", None))
     trace, start = Trace(), time.perf_counter()
     broke = survive(task, optimizer, schedule(optimizer, s, trail["effective_lr"]), s.steps, trace)
     seconds = time.perf_counter() - start

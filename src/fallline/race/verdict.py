@@ -1,5 +1,6 @@
 """Who won, in plain sentences, also when the fixed momentum did."""
 
+from fallline.race.contender import NAMED
 from fallline.race.store import Record
 
 WORDS = {"constant": "Constant lr", "cosine": "Cosine schedule"}
@@ -11,16 +12,23 @@ def percent(x: float) -> str:
 
 
 def verdict(row: Record) -> str:
-    """One self-choosing contender against the best fixed momentum, each at its best lr."""
+    """One contender against the best fixed momentum, or the first that was named, each at its best lr."""
     against, name, opening = row["to_best_fixed"], row["label"], WORDS[row["schedule"]]
     if row["validation"] is None:
         return f"{opening}: {name} diverged at every lr, with some seed at least ({row['diverged_runs']} runs)."
     if against is None:
         return f"{opening}: {name} ran alone; no fixed momentum was raced."
     if against["difference"] is None:
-        return f"{opening}: {name} wins; every fixed momentum diverged, with some seed at least."
-    rival = f"fixed {against['other']}"
+        others = against["other"] if row["contender"] == NAMED else "every fixed momentum"
+        return f"{opening}: {name} wins; {others} diverged, with some seed at least."
+    rival = against["other"] if row["contender"] == NAMED else f"fixed {against['other']}"
     return f"{opening}: {outcome(name, rival, against)}"
+
+
+def first(row: Record) -> bool:
+    """Whether this is the yardstick itself."""
+    against = row["to_best_fixed"]
+    return against is not None and bool(against["other"] == row["label"])
 
 
 def outcome(name: str, rival: str, against: Record) -> str:
@@ -40,8 +48,8 @@ def outcome(name: str, rival: str, against: Record) -> str:
 
 
 def verdicts(rows: list[Record]) -> list[str]:
-    """A sentence per self-choosing contender and schedule, then what to distrust."""
-    said = [verdict(row) for row in rows if row["contender"] != "fixed"]
+    """A sentence per contender that is measured against another, and schedule; then what to distrust."""
+    said = [verdict(row) for row in rows if row["contender"] != "fixed" and not first(row)]
     return said + cautions(rows)
 
 

@@ -1,5 +1,18 @@
 """How far: step rules."""
 
 from .constant import Constant
+from .dual import DualNorm, LargestDual
+from .escape import EscapeVelocity
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .wait import Wait
 
-__all__ = ["Constant"]
+__all__ = [
+    "AdaGradNorm",
+    "ColumnRatio",
+    "Constant",
+    "DualNorm",
+    "EscapeVelocity",
+    "LargestDual",
+    "NormRatio",
+    "Wait",
+]

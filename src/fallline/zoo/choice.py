@@ -16,6 +16,8 @@ from ..selectors import Greedy
 from .precision import precision
 
 AUTO = (0.5, 0.9, 0.99)  # the recommended bank
+# And where a direction has a fixed length: what noise it holds must be averaged before, not after (docs/momentum.md).
+AUTO_OF_NORM = (0.8, 0.9, 0.95)
 BANKS = {"probe": Probe, "full": Bank}
 GREEDY = {"probe": Greedy(smoothing=0.9), "full": Greedy()}
 
@@ -53,7 +55,8 @@ class Choice:
 
     def refuse_idle(self, momentum: Momentum, groups: list[dict[str, Any]]) -> None:
         """Raise where a selector, scale or bank was given, and nothing is there to choose from."""
-        idle = isinstance(momentum, Real) and not any(group["candidates"] for group in groups)
+        some = any(group.get(word) for group in groups for word in ("candidates", "rest_candidates"))
+        idle = isinstance(momentum, Real) and not some
         if idle and (self.bank != "probe" or self.selector is not None or self.scale is not None):
             raise ValueError(
                 f"A bank, selector or scale is given, but the momentum is one number, {momentum}: there is nothing to "
@@ -61,12 +64,12 @@ class Choice:
             )
 
 
-def split(momentum: Momentum, name: str) -> tuple[float, tuple[float, ...] | None]:
+def split(momentum: Momentum, name: str, auto: tuple[float, ...] = AUTO) -> tuple[float, tuple[float, ...] | None]:
     """The number to show and the candidates, None where one number is given (a bank of one is that number)."""
     if isinstance(momentum, str):
         if momentum != "auto":
             raise ValueError(f"Invalid {name}: {momentum!r}; give a number, a sequence of candidates, or 'auto'.")
-        momentum = AUTO
+        momentum = auto
     if isinstance(momentum, Tensor) or not isinstance(momentum, Iterable):
         return check_number(momentum, name), None
     bank = tuple(sorted(check_number(beta, f"{name} candidate") for beta in momentum))
@@ -87,18 +90,18 @@ def check_number(value: Any, name: str) -> float:
     return float(value)
 
 
-def split_betas(group: dict[str, Any]) -> dict[str, Any]:
+def split_betas(group: dict[str, Any], word: str = "betas", under: str = "candidates") -> dict[str, Any]:
     """A group whose betas may hold candidates -> numbers to show, and the candidates."""
-    if "betas" not in group or "candidates" in group:
+    if word not in group or under in group:
         return group
-    pair = group["betas"]
+    pair = group[word]
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise ValueError(
-            f"Invalid betas: {group['betas']!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
+            f"Invalid {word}: {pair!r}; give a pair (momentum, decay of the squares), like ('auto', 0.999)."
         )
     first, second = pair
     shown, candidates = split(first, "beta parameter at index 0")
-    return {**group, "betas": (shown, _number(second)), "candidates": candidates}
+    return {**group, word: (shown, _number(second)), under: candidates}
 
 
 def _number(beta2: Any) -> float:

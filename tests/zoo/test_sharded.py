@@ -1,0 +1,49 @@
+"""Optimizers with ways of their own into the weights, on weights that are dealt out over processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from cluster import Cluster
+from conformance.rank import hand, model_of, whole
+from fallline.zoo.registry import REGISTRY
+from kit import stream, weights
+
+NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "lmo_igt", "pion", "intrinsic_muon"]
+SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
+
+
+def walked(name: str, how: str) -> dict[str, list[Tensor]]:
+    """The weights after some steps, and those that `opt.eval()` shows."""
+    model = model_of(SHAPES, how=how)
+    opt = REGISTRY[name].build(list(model.parameters()))
+    for now in stream(weights(SHAPES), 6):
+        hand(model.parameters(), now)
+        opt.step()
+    live = [whole(p) for p in model.parameters()]
+    opt.eval()
+    shown = [whole(p) for p in model.parameters()]
+    opt.train()
+    assert all(map(torch.equal, live, map(whole, model.parameters())))
+    return {"live": live, "shown": shown}
+
+
+def all_walked(how: str) -> dict[str, Any]:
+    """Every optimizer in turn."""
+    return {name: walked(name, how) for name in NAMES}
+
+
+@pytest.mark.slow
+def test_shards_move_as_the_whole():
+    alone, two = all_walked("plain"), Cluster(2)
+    try:
+        for how in ("shards", "columns"):
+            for found in two.run(all_walked, how):
+                for name in NAMES:
+                    torch.testing.assert_close(found[name], alone[name], rtol=2e-4, atol=2e-5, msg=f"{name}, {how}")
+    finally:
+        two.stop()
