@@ -38,7 +38,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
-from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
+from .maps import Awake, Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
     SVD,
     Clip,
@@ -111,6 +111,7 @@ from .zoo import (
     MuCon,
     Muon,
     MuonEq,
+    NorDion2,
     NorMuon,
     OLion,
     Pion,
@@ -150,6 +151,7 @@ __all__ = [
     "AgreementError",
     "Anchor",
     "AuON",
+    "Awake",
     "Bank",
     "Chain",
     "CheckpointError",
@@ -212,6 +214,7 @@ __all__ = [
     "Nesterov",
     "NewtonSchulz",
     "NonFiniteError",
+    "NorDion2",
     "NorMuon",
     "NormRatio",
     "Nuclear",
