@@ -40,7 +40,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
-from .maps import Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
+from .maps import Awake, Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
     QDWH,
     SVD,
@@ -117,6 +117,7 @@ from .zoo import (
     MuCon,
     Muon,
     MuonEq,
+    NorDion2,
     NorMuon,
     OLion,
     Pion,
@@ -158,6 +159,7 @@ __all__ = [
     "AgreementError",
     "Anchor",
     "AuON",
+    "Awake",
     "Bank",
     "Chain",
     "CheckpointError",
@@ -223,6 +225,7 @@ __all__ = [
     "Nesterov",
     "NewtonSchulz",
     "NonFiniteError",
+    "NorDion2",
     "NorMuon",
     "NormRatio",
     "Nuclear",

@@ -6,7 +6,7 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
-from .dion import Dion, Dion2
+from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
@@ -66,6 +66,7 @@ __all__ = [
     "MuCon",
     "Muon",
     "MuonEq",
+    "NorDion2",
     "NorMuon",
     "OLion",
     "Pion",

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..filters import LowRankEF, SliceEF
+from ..maps import Awake, RowMoment
 from ..metrics import Euclid, FanRatio, NewtonSchulz, Sliced, Spectral
 from ..metrics.polar import Polar
 from .routed import REST, Engine, Group, Routed
@@ -100,3 +101,42 @@ class Dion2(Routed):
         """Heaviest slices, their polar factor, shape factor, decay."""
         fraction = group["fraction"]
         return self.rule_of(SliceEF(fraction, single(group)), FanRatio(Sliced(self.metric, fraction)), group)
+
+
+class NorDion2(Routed):
+    """Dion2 on rows, each row then over the size that it usually has, as NorMuon does it; AdamW for the rest.
+
+        M <- M + G,   K = the ceil(fraction m) rows of largest l1 norm,   O = polar(M_K),   M_K <- mu M_K
+        v_K <- b2 v_K + (1 - b2) mean_j O_ij^2,   O' = O / sqrt(v_K) * norm(O) / norm(O / sqrt(v_K))
+        W <- (1 - lr decay) W,   W_K <- W_K - lr sqrt(m / n) O'
+
+    mu: a group's "momentum". fraction: the share of rows that a step moves. Rows of tall matrices too, unlike Dion2;
+    where a slice is wider than tall the exact O has rows of equal length, and only what polar leaves over is evened
+    out. Reference: microsoft/dion (nordion2.py), no paper.
+
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> opt = NorDion2(net, fraction=0.5)
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.01,
+        fraction: float = 0.25,
+        mu: float = 0.95,
+        beta2: float = 0.95,
+        weight_decay: float = 0.01,
+        *,
+        polar: Polar = POLAR_EXPRESS,
+        **engine: Unpack[Engine],
+    ) -> None:
+        self.metric = Spectral(polar)
+        numbers = {"momentum": mu, "beta2": beta2, "fraction": fraction, "weight_decay": weight_decay}
+        super().__init__(params, lr, numbers | REST, **engine)
+
+    def matrix(self, group: Group) -> Rule:
+        """Heaviest rows, their polar factor, the second moment of rows, shape factor, decay."""
+        fraction, metric = group["fraction"], FanRatio(Sliced(self.metric, group["fraction"], axis=-2))
+        after = Awake(RowMoment(group["beta2"]))
+        return self.rule_of(SliceEF(fraction, single(group), axis=-2), metric, group, after=after)

@@ -15,7 +15,7 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
-from .dion import Dion, Dion2
+from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
@@ -213,7 +213,12 @@ ENTRIES = (
     ),
     Entry("freon", "arXiv 2605.11181", "average → Schatten and beyond", partial(Freon, lr=0.01, roles=BY_SHAPE)),
     Entry("kaon", "arXiv 2605.11181", "a control: average → chaotic spectrum", partial(Kaon, lr=0.01, roles=BY_SHAPE)),
-    Entry("softmuon", "arXiv 2605.31371", "average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)),
-    Entry("mucon", "Yi, arXiv 2605.26459", "average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
+    Entry(
+        "softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", partial(SoftMuon, lr=0.02, roles=BY_SHAPE)
+    ),
+    Entry(
+        "nordion2", "microsoft/dion", "slices, feedback → spectral → rows", partial(NorDion2, lr=0.01, roles=BY_SHAPE)
+    ),
+    Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", partial(MuCon, lr=0.02, roles=BY_SHAPE)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
