@@ -83,7 +83,7 @@ def test_diverged_runs_are_shown(tmp_path):
 
 
 def test_the_task_of_a_seed_is_the_same_for_every_contender():
-    for name in ("digits-mlp", "digits-cnn", "quadratic"):
+    for name in ("digits-mlp", "digits-cnn", "quadratic", "grokking", "power-law"):
         one, two, other = (WORKLOADS[name].task(seed, None) for seed in (0, 0, 1))
         assert one.loss().item() == two.loss().item() != other.loss().item()
 

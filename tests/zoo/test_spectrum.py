@@ -21,6 +21,7 @@ from fallline import (
     MuCon,
     Muon,
     NewtonSchulz,
+    NorDion2,
     Power,
     QuasiNorm,
     Sliced,
@@ -111,6 +112,28 @@ def dion2(fraction, decay, w, stream):
 def test_dion2_is_its_loop(fraction):
     build = partial(Dion2, lr=LR, fraction=fraction, ef_decay=0.8, weight_decay=DECAY, polar=EXACT)
     agrees(build, partial(dion2, fraction, 0.8))
+
+
+def nordion2(fraction, b2, w, stream):
+    m, n = w.shape
+    big_m, v = torch.zeros_like(w), torch.zeros(m, 1, dtype=w.dtype)
+    for g in stream:
+        big_m = big_m + g
+        at = big_m.abs().sum(1).sort(descending=True).indices[: -int(-fraction * m // 1)]
+        o = EXACT(big_m[at])
+        big_m[at] *= 0.9
+        v[at] = b2 * v[at] + (1 - b2) * o.square().mean(1, keepdim=True)
+        even = o / (v[at].sqrt() + 1e-10)
+        w = (1 - LR * DECAY) * w
+        w[at] -= LR * (m / n) ** 0.5 * even * o.norm() / even.norm()
+    return w
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_nordion2_is_its_loop(fraction):
+    build = partial(NorDion2, lr=LR, fraction=fraction, mu=0.9, beta2=0.8, weight_decay=DECAY, polar=EXACT)
+    for w, stream in zip(*walked(build), strict=True):
+        assert_close(w, nordion2(fraction, 0.8, normal(*w.shape), stream), rtol=1e-8, atol=1e-8)
 
 
 def bent(f, nesterov, w, stream):
@@ -345,6 +368,7 @@ def test_every_curve_turns_with_its_matrix_and_leaves_null_directions(curve):
     assert_close(direction(part, turned[0] @ g @ turned[1]), turned[0] @ direction(part, g) @ turned[1])
     assert torch.linalg.matrix_rank(direction(part, g)) == 3
     assert not direction(part, torch.zeros(3, 4)).any()
+    assert direction(part, torch.full((3, 4), torch.nan)).isnan().all()
     stack = torch.stack([g, torch.zeros_like(g), 2 * g])
     assert_close(direction(part, stack), torch.stack([direction(part, x) for x in stack]))
 
@@ -369,6 +393,8 @@ def test_laws_that_hold_without_a_norm(part):
         lambda: Soft(1.5),
         lambda: LowRankEF(0.0),
         lambda: SliceEF(1.1),
+        lambda: SliceEF(0.5, 2.0),
+        lambda: SliceEF(0.5, axis=0),
         lambda: Sliced(Spectral(), 0.0),
         lambda: Kaon([Parameter(torch.ones(2, 2))], steps=0, roles="by shape"),
     ],
@@ -376,3 +402,10 @@ def test_laws_that_hold_without_a_norm(part):
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match="Invalid"):
         wrong()
+
+
+@pytest.mark.parametrize("build", [Dion, Dion2, NorDion2])
+def test_error_feedback_has_one_momentum(build):
+    assert build([Parameter(torch.ones(2, 2))], roles="by shape").param_groups[0]["momentum"] == 0.95
+    with pytest.raises(ValueError, match="one number"):
+        build([{"params": [Parameter(torch.ones(2, 2))], "momentum": (0.5, 0.9)}], roles="by shape")

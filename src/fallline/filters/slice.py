@@ -19,11 +19,12 @@ from ..statistics import slice as slices
 class SliceEF(Filter):
     """A sum of gradients that gives out its heaviest slices and forgets of them what it gave (error feedback).
 
-        M <- M + G,    K = the ceil(fraction dim) rows (columns if m > n) of largest l1 norm,    u = M on K, else 0,
+        M <- M + G,    K = the ceil(fraction dim) slices of largest l1 norm,    u = M on K, else 0,
         M <- decay M on K
 
     As a causal filter: q_k = decay^k of a slice that is chosen at every step; fraction = 1 is a heavy ball. Memory:
-    `m`, like the matrix. fraction in (0, 1], decay in [0, 1]. Reference: Dion2, arXiv 2512.16928 (`ef_decay`).
+    `m`, like the matrix. fraction in (0, 1], decay in [0, 1]. axis: slices are rows (-2), columns (-1), or counted
+    along the shorter side (None). Reference: Dion2, arXiv 2512.16928 (`ef_decay`).
 
     >>> import torch
     >>> g, t = torch.tensor([[1.0, -2.0], [0.5, 0.5]]), torch.tensor(1.0)
@@ -34,14 +35,14 @@ class SliceEF(Filter):
 
     fraction: float = 0.25
     decay: float = 0.95
+    axis: int | None = None
     elementwise: ClassVar[bool] = False
     matrix: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1 or not 0 <= self.decay <= 1:
-            raise ValueError(
-                f"Invalid fraction {self.fraction!r} or decay {self.decay!r}; they lie in (0, 1] and [0, 1]."
-            )
+        slices.check_slices(self.fraction, self.axis)
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"Invalid decay: {self.decay!r}; what is kept of a used slice lies in [0, 1].")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The sum."""
@@ -56,8 +57,8 @@ class SliceEF(Filter):
         return each(self._give, mem.m)
 
     def _give(self, m: Tensor) -> Tensor:
-        at = slices.heaviest(m, self.fraction)
-        given = slices.put(slices.take(m, at), at, m)
+        at = slices.heaviest(m, self.fraction, self.axis)
+        given = slices.put(slices.take(m, at, self.axis), at, m, self.axis)
         m.sub_(given, alpha=1 - self.decay)
         return given
 

@@ -1,5 +1,6 @@
 """Small transformations before or after the metric."""
 
+from .awake import Awake
 from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
@@ -10,6 +11,7 @@ from .through import Through
 from .variance import Variance
 
 __all__ = [
+    "Awake",
     "Chain",
     "Clamp",
     "Cosh",

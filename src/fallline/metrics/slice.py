@@ -19,10 +19,11 @@ from ..statistics import slice as slices
 class Sliced(Metric):
     """direction(U) = the metric's direction of U's heaviest slices, zero elsewhere.
 
-    The ceil(fraction dim) rows (columns if m > n) of largest l1 norm are gathered into a smaller matrix first: a polar
-    factor of r x n rows costs about fraction^2 of the whole one's. Where all other slices are zero already, as after
-    `SliceEF`, the result is the direction of the whole, since polar([X; 0]) = [polar(X); 0]. metric: without memory.
-    Memory: none. norm: the metric's. Reference: Dion2, arXiv 2512.16928.
+    The ceil(fraction dim) slices of largest l1 norm are gathered into a smaller matrix first: its polar factor costs
+    about fraction^2 of the whole one's. Where all other slices are zero already, as after `SliceEF`, the result is the
+    direction of the whole, since polar([X; 0]) = [polar(X); 0]. metric: one without memory. axis: slices are rows (-2),
+    columns (-1), or counted along the shorter side (None). Memory: none. norm: the metric's. Reference: Dion2, arXiv
+    2512.16928.
 
     >>> from fallline import SVD, Spectral
     >>> u, t = torch.tensor([[3.0, 4.0], [1.0, 0.0]]), torch.tensor(1.0)
@@ -33,20 +34,27 @@ class Sliced(Metric):
 
     metric: Metric
     fraction: float = 0.25
+    axis: int | None = None
     elementwise: ClassVar[bool] = False
     matrix: ClassVar[bool] = True
     linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"Invalid fraction: {self.fraction!r}; a share of the slices lies in (0, 1].")
+        slices.check_slices(self.fraction, self.axis)
         if self.metric.memory(torch.empty(2, 2)):
             raise ValueError(f"{self.metric} remembers whole matrices, so it cannot be asked about slices.")
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """The metric's direction of the slices, in their places."""
-        at = each(lambda x: slices.heaviest(x, self.fraction), u)
-        return each(slices.put, self.metric.direction(each(slices.take, u, at), mem, t), at, u)
+        at = self._heaviest(u)
+        d = self.metric.direction(self._take(u, at), mem, t)
+        return each(lambda part, where, like: slices.put(part, where, like, self.axis), d, at, u)
+
+    def _heaviest(self, u: Field) -> Field:
+        return each(lambda x: slices.heaviest(x, self.fraction, self.axis), u)
+
+    def _take(self, u: Field, at: Field) -> Field:
+        return each(lambda x, where: slices.take(x, where, self.axis), u, at)
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """The metric's."""
@@ -54,8 +62,7 @@ class Sliced(Metric):
 
     def dual(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
         """The metric's, of the slices."""
-        at = each(lambda x: slices.heaviest(x, self.fraction), g)
-        return self.metric.dual(each(slices.take, g, at), mem, t)
+        return self.metric.dual(self._take(g, self._heaviest(g)), mem, t)
 
     def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
         """<g, direction(u_k)>."""

@@ -40,9 +40,9 @@ class Spectrum(Metric):
         return each(self._bend, u)
 
     def _bend(self, x: Tensor) -> Tensor:
-        u, s, vt = torch.linalg.svd(x, full_matrices=False)
+        u, s, vt = torch.linalg.svd(x.nan_to_num(0.0, 0.0, 0.0), full_matrices=False)
         s = s.where(s > s[..., :1] * max(x.shape[-2:]) * torch.finfo(x.dtype).eps, 0)  # rounding is no direction
-        return (u * self.curve(s)[..., None, :]) @ vt
+        return (u * self.curve(s)[..., None, :]) @ vt + x * 0.0  # NaN stays NaN
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """max sigma, over all matrices of a stack."""

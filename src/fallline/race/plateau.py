@@ -19,6 +19,7 @@ from fallline.metrics.polar import Polar
 from fallline.race.grokking import ModularSum
 from fallline.zoo.egd import EGD
 from fallline.zoo.freon import chaos
+from fallline.zoo.routed import BY_SHAPE
 
 KNOWN = 0.95
 EVERY = 10
@@ -42,8 +43,8 @@ class Walker:
 
 
 def egd(lr: float, decay: float, polar: Polar | None = None) -> Callable[[ModularSum], Optimizer]:
-    """EGD with one way or another to set singular values."""
-    return lambda task: EGD(task.model, lr, decay, polar=polar)
+    """EGD of both layers, with one way or another to set singular values."""
+    return lambda task: EGD(task.parameters(), lr, decay, polar=polar, roles=BY_SHAPE)
 
 
 WALKERS = {

@@ -1,4 +1,4 @@
-"""Slices of a matrix: its rows, or its columns if it is taller than wide, and which of them weigh most."""
+"""Slices of a matrix: its rows or its columns, and which of them weigh most."""
 
 from __future__ import annotations
 
@@ -7,37 +7,42 @@ import math
 import torch
 from torch import Tensor
 
-
-def axis(x: Tensor) -> int:
-    """The axis that slices are counted along: -2 (rows) for m <= n, else -1 (columns)."""
-    return -2 if x.shape[-2] <= x.shape[-1] else -1
+AXES = (None, -2, -1)  # the shorter side (rows of a square), rows, columns
 
 
-def share(n: int, fraction: float) -> int:
-    """How many of n: ceil(fraction n)."""
-    return math.ceil(fraction * n)
+def check_slices(fraction: float, axis: int | None) -> None:
+    """Raise unless there is something to choose."""
+    if not 0 < fraction <= 1:
+        raise ValueError(f"Invalid fraction: {fraction!r}; a share of the slices lies in (0, 1].")
+    if axis not in AXES:
+        raise ValueError(f"Invalid axis: {axis!r}; -2 counts rows, -1 columns, None the shorter side.")
 
 
-def heaviest(x: Tensor, fraction: float) -> Tensor:
-    """The slices whose sums of |x| are largest, by number and in rising order: `[..., m, n]` -> `[..., k]`."""
-    along = axis(x)
-    weights = x.abs().sum(-3 - along)
-    return weights.topk(share(x.shape[along], fraction), -1).indices.sort(-1).values
+def along(x: Tensor, axis: int | None) -> int:
+    """The axis that slices are counted along."""
+    return axis or (-2 if x.shape[-2] <= x.shape[-1] else -1)
 
 
-def take(x: Tensor, at: Tensor) -> Tensor:
+def heaviest(x: Tensor, fraction: float, axis: int | None = None) -> Tensor:
+    """The ceil(fraction n) slices whose sums of |x| are largest, in rising order: `[..., m, n]` -> `[..., k]`."""
+    axis = along(x, axis)
+    weights = x.abs().sum(-3 - axis)
+    return weights.topk(math.ceil(fraction * x.shape[axis]), -1).indices.sort(-1).values
+
+
+def take(x: Tensor, at: Tensor, axis: int | None = None) -> Tensor:
     """The stack of these slices alone, `[..., k, n]` or `[..., m, k]`."""
-    return x.gather(axis(x), _spread(x, at))
+    return x.gather(along(x, axis), _spread(x, at, along(x, axis)))
 
 
-def put(part: Tensor, at: Tensor, like: Tensor) -> Tensor:
+def put(part: Tensor, at: Tensor, like: Tensor, axis: int | None = None) -> Tensor:
     """Slices in their places among zeros, shaped like `like`."""
-    return torch.zeros_like(like).scatter(axis(like), _spread(like, at), part)
+    axis = along(like, axis)
+    return torch.zeros_like(like).scatter(axis, _spread(like, at, axis), part)
 
 
-def _spread(x: Tensor, at: Tensor) -> Tensor:
+def _spread(x: Tensor, at: Tensor, axis: int) -> Tensor:
     """The numbers of slices, once for each entry of a slice."""
-    along = axis(x)
     shape = list(x.shape)
-    shape[along] = at.shape[-1]
-    return at.unsqueeze(-3 - along).expand(shape)
+    shape[axis] = at.shape[-1]
+    return at.unsqueeze(-3 - axis).expand(shape)

@@ -6,14 +6,14 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
-from .dion import Dion, Dion2
+from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
-from .macro import Macro
+from .macro import Macro, Spel
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -66,6 +66,7 @@ __all__ = [
     "MuCon",
     "Muon",
     "MuonEq",
+    "NorDion2",
     "NorMuon",
     "OLion",
     "Pion",
@@ -75,6 +76,7 @@ __all__ = [
     "Shampoo",
     "Soda",
     "SoftMuon",
+    "Spel",
     "TrustRegion",
     "TurboMuon",
     "gap_adam",
