@@ -21,7 +21,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow crash fuzz triton table speed polar conformance hosts clean distclean
+.PHONY: help race test check format slow crash fuzz triton table norms transfer speed polar conformance hosts clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,10 +57,16 @@ triton: $(VENV)/.test  ## the tests of the CUDA kernels in Triton's interpreter 
 table: $(VENV)/.race  ## write the results table of README.md anew
 	$(PY) -m benchmarks.table
 
+norms: $(VENV)/.race  ## race the optimizers of norms and roles against AdamW, and write their table of README.md anew
+	$(PY) -m benchmarks.table norms
+
+transfer: $(VENV)/.race  ## does the best lr move with the width? docs/transfer.* anew (20 minutes)
+	$(PY) -m benchmarks.transfer
+
 speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and write docs/speed.* anew (an hour)
 	$(PY) -m benchmarks.speed $(SPEED)
 
-polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (four minutes)
+polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (five minutes)
 	$(PY) -m benchmarks.polar $(POLAR)
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick

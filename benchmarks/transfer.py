@@ -20,16 +20,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from benchmarks.bowl import draw
 from fallline import EMA, Constant, Decoupled, Muon, Rule
 from fallline.core.role import Role
-from fallline.metrics import FanIn, FanRatio, Sign, Spectral
+from fallline.metrics import FanIn, FanRatio, NewtonSchulz, Sign, Spectral
 from fallline.race.char import GPT, characters
 from fallline.race.classification import Split, Supervised, load
 from fallline.race.digit import digits
 from fallline.zoo.routed import Group, Routed
 
 ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- transfer: begin -->\n", "<!-- transfer: end -->"
 MOMENTUM = 0.9
+POLAR = NewtonSchulz()  # five steps, for both, whatever the library thinks best here
 EXPANSIONS = 4  # steps of a factor of two that a bracket may walk
 LOST = 10.0  # the loss of a run that diverged, so that a parabola keeps its sense
 
@@ -42,7 +45,7 @@ class ByRole(Routed):
 
     def speak(self, group: Group, role: Role) -> Rule:
         """An average, and the role's norm."""
-        hidden = FanRatio(Spectral()) if role.matrix else Sign()
+        hidden = FanRatio(Spectral(POLAR)) if role.matrix else Sign()
         metric = FanIn(Sign(), -1.0) if role.kind == "head" else hidden
         return Rule(EMA(MOMENTUM), metric, Constant(), Decoupled(0.0), view=role.view)
 
@@ -73,7 +76,7 @@ def adamw(model: nn.Module, lr: float) -> Optimizer:
 
 def muon(model: nn.Module, lr: float) -> Optimizer:
     """Muon with S-rms, AdamW for embedding, head and vectors."""
-    return Muon([group | {"rest_betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0)
+    return Muon([group | {"rest_betas": (MOMENTUM, 0.95)} for group in cast(model)], lr, MOMENTUM, 0.0, polar=POLAR)
 
 
 def by_role(model: nn.Module, lr: float) -> Optimizer:
@@ -107,8 +110,8 @@ class Task:
 
 OPTIMIZERS: dict[str, tuple[str, Callable[[nn.Module, float], Optimizer], str, str]] = {
     "adamw": ("AdamW", adamw, "#0072B2", "o"),
-    "muon": ("Muon, S-rms (AdamW for the rest)", muon, "#D55E00", "D"),
-    "by-role": ("a norm for every role, S-spec", by_role, "#009E73", "s"),
+    "muon": ("Muon, S-rms", muon, "#D55E00", "D"),
+    "by-role": ("norms by role, S-spec", by_role, "#009E73", "s"),
 }
 TASKS = {
     "mlp": Task(
@@ -209,3 +212,53 @@ def drift(found: dict[int, list[float]]) -> float:
     """The largest over the smallest of the widths' geometric means."""
     means = [statistics.geometric_mean(lrs) for lrs in found.values()]
     return max(means) / min(means)
+
+
+def losses(ledger: Ledger, job: str, name: str) -> dict[int, dict[float, list[float]]]:
+    """All losses of an optimizer by width and lr."""
+    found: dict[int, dict[float, list[float]]] = {width: {} for width in TASKS[job].widths}
+    for key, loss in ledger.losses.items():
+        this, who, width, _, lr = key.split()
+        if (this, who) == (job, name) and int(width) in found:
+            found[int(width)].setdefault(float(lr), []).append(loss)
+    return found
+
+
+def line(label: str, best: dict[int, list[float]]) -> str:
+    """An optimizer's best lr at each width, mean and range of the seeds, and how far it moves."""
+    cells = [
+        f"{statistics.geometric_mean(lrs):.3g} ({min(lrs):.2g} to {max(lrs):.2g})" if len(lrs) > 1 else f"{lrs[0]:.3g}"
+        for lrs in best.values()
+    ]
+    return f"| {label} | {' | '.join(cells)} | **{drift(best):.1f}** |"
+
+
+def section(job: str, bests: dict[str, dict[int, list[float]]]) -> str:
+    """A task's table."""
+    task = TASKS[job]
+    columns = [f"{width} ({seeds})" for width, seeds in task.widths.items()]
+    head = f"**{task.title}**: {task.steps} steps of {task.batch}, lr falling linearly to 0. Width (seeds):\n\n"
+    rows = [line(OPTIMIZERS[name][0], best) for name, best in bests.items()]
+    titles = f"| | {' | '.join(columns)} | largest / smallest |\n|{'---|' * (len(columns) + 2)}\n"
+    return head + titles + "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Run what is missing, then write the table between the page's marks, and the picture."""
+    torch.set_num_threads(1)
+    ledger = Ledger(ROOT / "docs" / "transfer.json")
+    bests = {job: {name: measure(ledger, job, name) for name in OPTIMIZERS} for job in TASKS}
+    found = {
+        TASKS[job].title: {name: (losses(ledger, job, name), best) for name, best in of.items()}
+        for job, of in bests.items()
+    }
+    looks = {name: (label, color, marker) for name, (label, _, color, marker) in OPTIMIZERS.items()}
+    draw(found, looks, ROOT / "docs" / "transfer.svg")
+    page = ROOT / "docs" / "transfer.md"
+    before, rest = page.read_text().split(BEGIN)
+    body = "\n".join(section(job, of) for job, of in bests.items())
+    page.write_text(f"{before}{BEGIN}{body}{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()

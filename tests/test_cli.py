@@ -25,6 +25,58 @@ def test_list_names_every_registered_optimizer():
     assert all(name in told.stdout for name in registry)
 
 
+MODEL = """
+import torch
+
+net = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 8), torch.nn.Linear(8, 9))
+
+
+def make():
+    return net
+
+
+number = 3
+"""
+
+
+@pytest.mark.parametrize("name", ["net", "make"])
+def test_show_says_who_obeys_what_and_why(name, tmp_path):
+    (tmp_path / "small.py").write_text(MODEL)
+    told = runner.invoke(app, ["show", f"{tmp_path / 'small.py'}:{name}"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0, told.output
+    rows = {line.split()[0]: line for line in told.stdout.splitlines() if line}
+    assert all(word in rows["1.weight"] for word in ("8×4", "hidden", "outputs by inputs"))
+    assert "embedding" in rows["0.weight"]
+    assert "Spectral" in told.stdout
+
+
+def test_show_has_one_layer_of_every_kind():
+    for words in (["--demo"], ["--demo", "--heads", "--optimizer", "adamw"]):
+        told = runner.invoke(app, ["show", *words], env={"COLUMNS": "200"})
+        assert told.exit_code == 0, told.output
+        assert all(word in told.stdout for word in ("gate groups=4", "conv out=1", "depthwise", "head.weight"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "Name a model"),
+        (["nothing"], "names no model"),
+        (["nothing.py:net"], "no file nothing.py"),
+        (["small:number"], "not callable"),
+        (["small:other"], "other"),
+        (["--demo", "--optimizer", "fast"], "Unknown optimizer fast"),
+    ],
+)
+def test_show_says_what_is_wrong(words, expected, tmp_path, monkeypatch):
+    (tmp_path / "small.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    told = runner.invoke(app, ["show", *words], env={"COLUMNS": "400"})
+    assert told.exit_code == 2
+    assert expected in told.output
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

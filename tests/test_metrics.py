@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -29,6 +33,7 @@ from fallline import (
     Spectral,
     VectorRMS,
     Weighted,
+    metrics,
 )
 from fallline.core.memory import Memory
 from fallline.core.part import Metric
@@ -295,3 +300,16 @@ def test_words():
     assert str(Weighted(FanIn(Rows(2.0), -0.5), 4.0)) == "Weighted(FanIn(Rows(2.0), exponent=-0.5), 4.0)"
     assert "left, right" in str(left_and_right(2, 2))
     assert left_and_right(2, 2) != left_and_right(2, 2)
+
+
+def test_no_metric_escapes_the_laws():
+    """Every metric that `fallline.metrics` offers is named in a test that runs the laws of metrics."""
+    folder = Path(__file__).parent
+    texts = [file.read_text(encoding="utf-8") for file in (*folder.glob("*.py"), *folder.glob("zoo/*.py"))]
+    examined = "\n".join(text for text in texts if re.search(r"laws(\.| import )metric", text))
+    offered = (name for name in metrics.__all__ if _is_metric(getattr(metrics, name)))
+    assert not [name for name in offered if not re.search(rf"\b{name}\(", examined)]
+
+
+def _is_metric(x) -> bool:
+    return isinstance(x, type) and issubclass(x, Metric) and not inspect.isabstract(x)

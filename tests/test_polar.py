@@ -43,6 +43,7 @@ WAYS = (
     GramNewtonSchulz(rebuild=2),
     QDWH(1e-15),
     QDWH(2e-4, steps=2, cholesky=float("inf")),
+    QDWH(2e-4, steps=3, cholesky=float("inf")),
     GramQDWH(),
     GramEigen(),
     SVD(),
@@ -246,7 +247,7 @@ def test_the_default_is_no_less_accurate_than_muons_own(shape, spectrum):
         "ones": torch.ones(shape),
     }[spectrum]
     exact = SVD()(x.double())
-    for way in (choices.HALLEY, choices.HALLEY_LONG, choices.SINGLE):
+    for way in (choices.HALLEY_SMALL, choices.HALLEY, choices.HALLEY_LONG, choices.SINGLE):
         y = way(x).double()
         assert apart(y, exact) <= apart(NewtonSchulz()(x).double(), exact) + 1e-3
         assert torch.linalg.matrix_norm(y, 2) < 1.2
@@ -316,11 +317,17 @@ def test_the_choice_follows_hardware_dtype_and_shape():
 
     assert way() == choices.HALLEY and way(long=1536) == choices.HALLEY_LONG
     assert way(bfloat16=True) == choices.HALF and way(long=3072, bfloat16=True) == choices.HALF_LONG
-    assert way(short=64, long=64, bfloat16=True) == choices.HALLEY
+    assert way(short=64, long=640, bfloat16=True) == way(short=64, long=64) == choices.HALLEY_SMALL
     assert way("cuda", short=64, long=64, bfloat16=True) == choices.HALF and way("cuda") == choices.SINGLE
     assert way(double=True) == SVD() and way("cuda", double=True) == choices.DOUBLE
     assert way(short=1) == way("cuda", short=1, double=True) == Vector()
     assert all(AUTO.choice(torch.zeros(3, 4, dtype=d)) == way(short=3, long=4) for d in (torch.float32, torch.bfloat16))
+
+
+def test_small_matrices_do_not_tell_single_from_double_precision():
+    for shape in ((5, 4), (16, 16), (64, 200), (3, 12, 64)):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        assert_close(AUTO(x).double(), AUTO(x.double()), rtol=0, atol=2e-3)
 
 
 def test_what_cannot_be_is_refused():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from fallline import AdamW, CheckpointError, Muon, Role, View, roles
+from fallline import AdamW, CheckpointError, Muon, NorMuon, Role, SlotError, View, roles
 from fallline.core.guess import by_shape, guess
 from fallline.core.role import role_of
 from kit import differences, feed, owned, snapshot, stream, walk
@@ -480,6 +480,13 @@ def test_nothing_to_do_is_an_error():
         Muon([nn.Parameter(torch.zeros(8))], roles="by shape")
 
 
+def test_only_frozen_matrices_are_told():
+    net = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2))
+    net[0].weight.requires_grad_(False)
+    with pytest.warns(UserWarning, match=r"Muon moves no matrix: all that it has are frozen.*LoRA"):
+        Muon(net)
+
+
 def test_reasons_do_not_fill_the_groups():
     opt = Muon(GPT())
     assert not any("why" in group for group in opt.param_groups)
@@ -548,6 +555,16 @@ def test_every_role_of_a_network_is_undone():
             if entry.role.matrix:
                 x = torch.randn(entry.shape)
                 assert torch.equal(entry.role.view.close(entry.role.view.open(x), x), x), entry.name
+
+
+def test_parts_of_several_sizes_are_told_from_equal_heads():
+    """What remembers something of each matrix wants them alike; heads are."""
+    net = GPT(kv=2)
+    with pytest.raises(SlotError, match=r"several shapes.*roles\(model, heads=True\)"):
+        NorMuon(net)
+    opt = NorMuon(net, roles=roles(net, heads=True))
+    walk(opt, stream(owned(opt), 2))
+    assert all(bool(p.isfinite().all()) for p in net.parameters())
 
 
 def test_a_network_trains():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conformance.recipe import BANK, Recipe
+from fallline import Muon
 from kit import differences, owned, snapshot, stream, walk, weights
 
 
@@ -31,7 +32,7 @@ def test_j1_the_states_dtype_is_an_option_of_all(ours: Recipe, dtype: torch.dtyp
     for opt in (wide, plain):
         walk(opt, stream(owned(opt), 5))
     assert {x.dtype for slot, x in held(wide).values() if slot != "step"} == {torch.float64}
-    rounding = 2e-2 if dtype == torch.bfloat16 else 1e-4
+    rounding = 2e-2 if dtype == torch.bfloat16 else 5e-3 if ours.kind is Muon else 1e-4  # float64: exact polar factors
     torch.testing.assert_close(
         [p.detach() for p in owned(wide)], [p.detach() for p in owned(plain)], rtol=rounding, atol=rounding
     )

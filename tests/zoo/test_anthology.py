@@ -20,6 +20,7 @@ from fallline import (
     Identity,
     LargestDual,
     OwnDual,
+    Preconditioned,
     Primed,
     Probe,
     Rule,
@@ -29,6 +30,7 @@ from fallline import (
     shares,
 )
 from fallline.combines import Coupled
+from fallline.core.memory import Memory
 from sampler import noisy_descent
 
 SHAPES = ((4, 3), (3, 5), (2, 6))
@@ -71,6 +73,14 @@ def test_shampoo_without_accumulation_is_the_polar_factor():
     g = torch.randn(4, 4, dtype=torch.float64)
     shampoo = root(g @ g.mT, -0.25) @ g @ root(g.mT @ g, -0.25)
     assert_close(shampoo, SVD()(g), rtol=1e-7, atol=1e-8)
+
+
+def test_shampoo_is_a_ball_between_two_roots():
+    """One formula for them all: the Frobenius ball between L = (G G^T)^(1/8) and R = (G^T G)^(1/8) steps as Shampoo."""
+    g = torch.randn(4, 4, dtype=torch.float64)
+    part = Preconditioned(Frobenius(), root(g @ g.mT, 1 / 8), root(g.mT @ g, 1 / 8))
+    d = part.direction(g, Memory({}), torch.ones(()))
+    assert_close(d / d.norm() * 2, SVD()(g), rtol=1e-7, atol=1e-8)  # U V^T has length sqrt(4)
 
 
 def test_shampoo_without_accumulation_steps_by_the_sum_of_all_nuclear_norms():

@@ -28,6 +28,7 @@ from fallline import (
     Soda,
     Spectral,
     SpectralSphere,
+    Spel,
 )
 from kit import differences, owned, snapshot, stream, walk
 
@@ -181,6 +182,17 @@ def test_macro_is_muon_along_a_sphere(sphere):
     opt = Macro([p], lr=0.05, momentum=0.9, sphere=how, polar=SVD(), roles="by shape")
     assert_close(run(opt, p), w, rtol=1e-9, atol=1e-9)
     assert_close(lengths(sphere, p.detach()), r)
+
+
+def test_spel_is_muon_among_orthonormal_columns():
+    p = matrix()
+    w, m = p.detach().clone(), torch.zeros(SHAPE).double()
+    for g in gradients(p):
+        m = 0.9 * m + 0.1 * g
+        inside = w.mT @ m
+        w = polar(w - 0.05 * polar(m - w @ (inside + inside.mT) / 2))
+    assert_close(run(Spel([p], lr=0.05, momentum=0.9, polar=SVD(), roles="by shape"), p), w, rtol=1e-10, atol=1e-10)
+    assert_close(p.mT @ p, torch.eye(3, dtype=torch.float64))
 
 
 def test_a_few_power_iterations_keep_the_largest_singular_value_nearly():
@@ -463,6 +475,34 @@ def test_the_order_of_factors_in_a_group_does_not_matter():
     group = {"params": [d, c], "roles": ("lora_b pair=3", "lora_a pair=3")}
     walk(IntrinsicMuon([group], polar=SVD()), [[h, g] for g, h in now])
     assert torch.equal(a, c) and torch.equal(b, d)
+
+
+class Adapted(torch.nn.Module):
+    """A frozen layer with factors beside it, under the names that peft gives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base_layer = torch.nn.Linear(6, 5).requires_grad_(False)
+        self.lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(6, 2, bias=False)})
+        self.lora_B = torch.nn.ModuleDict({"default": torch.nn.Linear(2, 5, bias=False)})
+
+    def forward(self, x):
+        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
+
+
+@pytest.mark.parametrize("trained_only", [False, True])
+def test_pairs_are_found_in_a_model(trained_only):
+    net = torch.nn.Sequential(Adapted(), torch.nn.ReLU(), torch.nn.Linear(5, 6), Adapted())
+    params = [(name, p) for name, p in net.named_parameters() if p.requires_grad or not trained_only]
+    opt = IntrinsicMuon(params if trained_only else net, lr=0.05, **({"roles": net} if trained_only else {}))
+    assert "LowRankPair" in repr(opt)
+    before = [p.detach().clone() for p in net.parameters()]
+    for _ in range(3):
+        opt.zero_grad()
+        net(torch.ones(4, 6)).square().mean().backward()
+        opt.step()
+    for p, old in zip(net.parameters(), before, strict=True):
+        assert torch.equal(p, old) != p.requires_grad
 
 
 def test_half_a_pair_is_refused():

@@ -36,7 +36,15 @@ from fallline import (
 )
 from fallline.core.memory import Memory
 from laws import filter as filters
-from laws.metric import LAWS, T, power_follows_the_taps_or_nothing, prepared
+from laws.metric import (
+    LAWS,
+    T,
+    a_bundle_is_a_loop,
+    alignment_is_the_pairing_with_the_direction,
+    power_follows_the_taps_or_nothing,
+    prepared,
+    signs_pass_through,
+)
 from sampler import noisy_descent
 
 SHAPES = ((5, 4), (4, 5), (4, 4))
@@ -92,6 +100,15 @@ def agree(opt, loop, steps: int = 25, shapes=SHAPES) -> None:
 @pytest.mark.parametrize("part", METRICS, ids=str)
 def test_law(part, law):
     for g in (matrices(3, 5), 1e-3 * matrices(6, 4), 1e3 * matrices(2, 3, 4)):
+        law(part, g)
+
+
+@pytest.mark.parametrize("law", (signs_pass_through, alignment_is_the_pairing_with_the_direction, a_bundle_is_a_loop))
+@pytest.mark.parametrize(
+    "part", (Varied(Spectral(SVD()), every=1), Grafted(Kronecker(0.9), SecondMoment(0.9))), ids=str
+)
+def test_law_of_bent_directions(part, law):
+    for g in (matrices(3, 5), matrices(2, 3, 4)):
         law(part, g)
 
 
@@ -279,6 +296,15 @@ def test_both_sides_together_fit_a_covariance_that_is_a_product():
         part.observe(1e-3 * a @ x @ b, mem, torch.tensor(float(n), dtype=torch.float64))
     found = torch.kron(mem.left.diag(), mem.right.diag())
     assert_close(found, 1e-6 * torch.kron(a.diag(), b.diag()).square(), rtol=0.3, atol=0.0)
+
+
+def test_soap_agrees_with_another_library():
+    """pytorch_optimizer keeps the official order and takes its QR in float32."""
+    other = pytest.importorskip("pytorch_optimizer")
+    numbers = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1, "precondition_frequency": 3}
+    theirs = walked(other.SOAP(parameters(), lr=0.01, **numbers), 20)
+    ours = walked(SOAP(parameters(), 0.01, 0.9, weight_decay=0.1, every=3, **FREE), 20)
+    assert_close(ours, theirs, rtol=0.0, atol=1e-6)
 
 
 def asgo(w, gradients, lr=0.01, b1=0.9, b2=0.8, decay=0.1, floor=1e-10):

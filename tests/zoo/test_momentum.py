@@ -29,6 +29,7 @@ from fallline import (
     metrics,
 )
 from fallline.core.part import Ball, Metric
+from fallline.integrations.record import numbers
 from fallline.metrics import SVD, Keller, MatchRMS, Shaped, Spectral
 from fallline.metrics.polar import Polar
 from fallline.zoo.choice import AUTO_OF_NORM
@@ -244,6 +245,8 @@ def test_matrices_and_the_rest_choose_apart_and_both_are_shown() -> None:
     assert (told["momentum"], told["rest"]["momentum"]) == (0.99, 0.5)
     assert told["candidates"] == told["rest"]["candidates"] == [0.5, 0.99]
     assert told["effective_lr"] == group["effective_lr"] == group["lr"]
+    written = dict(numbers(opt, opt.report()))
+    assert (written["group0/momentum"], written["group0/rest/momentum"]) == (0.99, 0.5)
     group["rest_betas"] = (0.7, 0.95)
     with pytest.raises(OwnershipError, match=r"wrote 0\.7 as the momentum.*chosen from \(0\.5, 0\.99\), last 0\.5"):
         walk(opt, [[matrix, vector]])

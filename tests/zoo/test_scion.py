@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from fallline import (
     SVD,
     Constant,
+    Conv,
     Decoupled,
     Descent,
     FanIn,
@@ -144,3 +145,14 @@ def test_a_potential_gives_steps_in_a_ball():
     ftrl = m[:, 0] / (m[:, 0] ** 2 + s).sqrt()
     assert_close((_root(diagonal @ diagonal.mT + s.diag(), 0.0) @ diagonal).diag(), ftrl)
     assert torch.linalg.matrix_norm(2.0 * _root(m @ m.mT + s.diag(), 0.0) @ m, 2) <= 2.0
+
+
+def test_a_convolution_knows_its_kernel():
+    """sqrt(out / in) / K for K places, of each group's own matrix."""
+    p = Parameter(torch.randn(4, 3, 2, 2, dtype=torch.float64))
+    before, g = p.detach().clone(), torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    balls = {"conv": (Conv(Spectral(SVD())), 2.0)}
+    walk(Scion([{"params": [p], "roles": "conv groups=2"}], lr=0.1, constrained=False, balls=balls), [[g]])
+    for half in (slice(0, 2), slice(2, 4)):
+        wanted = 0.1 * 2.0 * polar(g[half].reshape(2, 12)) * (2 / 3) ** 0.5 / 4
+        assert_close((before - p.detach())[half].reshape(2, 12), wanted)

@@ -10,10 +10,23 @@ from torch import Tensor
 
 from cluster import Cluster
 from conformance.rank import hand, model_of, whole
+from fallline import (
+    SVD,
+    Decoupled,
+    Descent,
+    DualNorm,
+    EscapeVelocity,
+    Frobenius,
+    LargestDual,
+    Primed,
+    Rule,
+    Sign,
+    Spectral,
+)
 from fallline.zoo.registry import REGISTRY
 from kit import stream, weights
 
-NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "lmo_igt", "pion", "intrinsic_muon"]
+NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo_igt", "pion", "intrinsic_muon"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
@@ -46,5 +59,37 @@ def test_shards_move_as_the_whole():
             for found in two.run(all_walked, how):
                 for name in NAMES:
                     torch.testing.assert_close(found[name], alone[name], rtol=2e-4, atol=2e-5, msg=f"{name}, {how}")
+    finally:
+        two.stop()
+
+
+MATRICES = ((7, 3), (30, 9), (5, 4))
+MEASURING = {
+    f"{step} {metric}": Rule(Primed(0.8), metric, step, Decoupled(0.1))
+    for step in (DualNorm(), LargestDual(), EscapeVelocity(0.01))
+    for metric in (Spectral(SVD()), Sign(), Frobenius())
+}
+
+
+def all_measured(how: str) -> dict[str, list[Tensor]]:
+    """Every rule whose step measures, in turn."""
+    found = {}
+    for name, rule in MEASURING.items():
+        model = model_of(MATRICES, how=how)
+        opt = Descent(model.parameters(), rule, lr=0.01)
+        for now in stream(weights(MATRICES), 6):
+            hand(model.parameters(), now)
+            opt.step()
+        found[name] = [whole(p) for p in model.parameters()]
+    return found
+
+
+@pytest.mark.slow
+def test_steps_measure_the_whole():
+    alone, two = all_measured("plain"), Cluster(2)
+    try:
+        for how in ("shards", "columns"):
+            for found in two.run(all_measured, how):
+                torch.testing.assert_close(found, alone, rtol=2e-4, atol=2e-5)
     finally:
         two.stop()

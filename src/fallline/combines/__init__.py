@@ -6,7 +6,8 @@ from .decay import Coupled, Decoupled
 from .pair import LowRankPair
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
-from .sphere import FrobeniusSphere, ObliqueSphere, SpectralSphere, Sphere
+from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
+from .stiefel import Stiefel
 from .trailing import Trailing
 from .transport import Transport
 
@@ -20,8 +21,10 @@ __all__ = [
     "LowRankPair",
     "ObliqueSphere",
     "Retract",
+    "SolvedSphere",
     "SpectralSphere",
     "Sphere",
+    "Stiefel",
     "Trailing",
     "Transport",
     "TwoSided",

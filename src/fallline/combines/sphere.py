@@ -6,11 +6,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from ..core.field import Field, each
 from ..core.memory import Memory
 from ..core.part import Part
+from .stiefel import polar
 
 TINY = 1e-30  # so that nothing divided by nothing is nothing
 START = 50  # power iterations from a start that knows nothing
@@ -120,6 +122,47 @@ class SpectralSphere(Sphere):
         return move * radius
 
 
+@final
+@dataclass(frozen=True)
+class SolvedSphere(Sphere):
+    """The largest singular value, with steps whose polar factor is tangent (SSO).
+
+        tangent(M) = M + lambda u v^T   with   <u v^T, polar(M + lambda u v^T)> = 0,   u, v: W's first pair
+
+    lambda by bisection within 2 norm_*(M), where the nuclear norm of M + lambda u v^T is least; exact polar factors,
+    one for each of `bisections`, make it slow. v as for `SpectralSphere`. Memory: `v` `[..., n, 1]`. Reference: arXiv
+    2601.08393, from a digest; its radius is sqrt(m / n), ours the first length.
+    """
+
+    iterations: int = 4
+    bisections: int = 30
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bisections, int) or self.bisections < 1:
+            raise ValueError(f"Invalid bisections: {self.bisections!r}; it takes one or more.")
+        SpectralSphere(self.iterations)
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The first right singular vector, nearly."""
+        return SpectralSphere(self.iterations).memory(p)
+
+    def observe(self, w: Field, mem: Memory) -> None:
+        """As the spectral sphere."""
+        SpectralSphere(self.iterations).observe(w, mem)
+
+    def length(self, w: Field, mem: Memory) -> Field:
+        """norm(W v)."""
+        return SpectralSphere(self.iterations).length(w, mem)
+
+    def tangent(self, u: Field, w: Field, mem: Memory) -> Field:
+        """M + lambda u v^T."""
+        return each(lambda m, w, v: _balanced(m, _first(w, v), self.bisections), u, w, mem.v)
+
+    def stride(self, move: Field, size: Field | float, radius: Field) -> Field:
+        """R move."""
+        return move * radius
+
+
 def _norm(x: Tensor) -> Tensor:
     return x.norm(dim=(-2, -1), keepdim=True)
 
@@ -141,10 +184,28 @@ def _power(v: Tensor, w: Tensor, iterations: int) -> Tensor:
     return v
 
 
-def _deflated(m: Tensor, w: Tensor, v: Tensor) -> Tensor:
+def _first(w: Tensor, v: Tensor) -> Tensor:
     u = w @ v
-    u = u / _norm(u).clamp(min=TINY)
-    return m - (u.mT @ m @ v) * (u @ v.mT)
+    return (u / _norm(u).clamp(min=TINY)) @ v.mT
+
+
+def _deflated(m: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    first = _first(w, v)
+    return m - _inner(m, first) * first
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((-2, -1), keepdim=True)
+
+
+def _balanced(m: Tensor, first: Tensor, bisections: int) -> Tensor:
+    high = 2 * torch.linalg.matrix_norm(m, "nuc", keepdim=True)
+    low = -high
+    for _ in range(bisections):
+        middle = (low + high) / 2
+        over = _inner(first, polar(m + middle * first)) > 0  # the slope of a convex function of lambda
+        low, high = torch.where(over, low, middle), torch.where(over, middle, high)
+    return m + (low + high) / 2 * first
 
 
 def still(p: Tensor) -> str | None:

@@ -20,8 +20,7 @@ TOKEN = re.compile(
 EMBEDDING = re.compile(
     r"(^|[._])(wte|embed|embedding|embeddings|embed_tokens|tok_embeddings|embedder)([._]|$)|embeddings?\."
 )
-HEAD = {"head", "lm_head", "classifier", "score", "embed_out", "unembed", "unembedding", "to_logits", "qa_outputs"}
-HEAD |= {"output_head", "cls_head", "logits", "readout", "heads", "lm_heads", "classifiers"}
+HEAD = re.compile(r"(\w+_)?heads?(_\w+)?|classifiers?|score|embed_out|unembed(ding)?|(to_)?logits|qa_outputs|readout")
 WEAK_HEAD = {"fc", "output", "out"}  # of a whole network; inside a block it is something else
 FUSED = {
     "qkv",
@@ -108,7 +107,7 @@ def _named(name: str, words: list[str], shape: tuple[int, ...]) -> Said | None:
         return Role("position"), "its name says position"
     if EMBEDDING.search(name):
         return Role("embedding"), "its name says embedding"
-    if label in HEAD or (label in WEAK_HEAD and top):
+    if HEAD.fullmatch(label) or (label in WEAK_HEAD and top):
         return Role("head"), f"its name says {label}"
     if label == "router":
         return Role("router"), "its name says router"

@@ -67,7 +67,8 @@ def _vector(seat: Seat) -> Said | None:
         return Role("other"), f"{seat.leaf} of a state space"
     if bias:
         return Role("bias"), f"bias of {seat.kind}"
-    if len(seat.shape) > 1:
+    several = len(seat.shape) > 1 and (seat.leaf == "weight" or sum(n > 1 for n in seat.shape) > 1)
+    if several or POSITION.search(seat.leaf):
         return None
     return Role("gain" if GAIN.search(seat.leaf) and seat.leaf != "weight" else "other"), f"a vector of {seat.kind}"
 
@@ -102,7 +103,7 @@ def _attention(seat: Seat) -> Said | None:
 
 def _convolution(seat: Seat) -> Said | None:
     module = seat.module
-    if not isinstance(module, CONVS + TRANSPOSED):
+    if not isinstance(module, CONVS + TRANSPOSED) or seat.leaf != "weight":
         return None
     if "output" in seat.marks:
         return Role("head"), f"output layer, a {seat.kind}, by its name"
@@ -194,7 +195,7 @@ def _cuts(seat: Seat, m: int, n: int) -> tuple[int | tuple[int, ...], str]:
         return (q * d, kv * d, kv * d), f"q of {q} heads, k and v of {kv}"
     if m == 3 * n and seat.label not in INTERLEAVED:
         return 3, "q, k and v in one weight"
-    return 1, "whole, since nobody says how many heads it has, or they do not fit"
+    return 1, "kept whole, since it is not three equal parts, and nobody says how many heads it has"
 
 
 def _one_of_three(seat: Seat, flip: int) -> Said | None:

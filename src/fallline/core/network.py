@@ -99,7 +99,8 @@ def _tied(modules: Modules) -> set[int]:
 def _outputs(modules: Modules, tied: bool) -> set[int]:
     """The output layers: by their names, else the last linear layer that is not a block's."""
     layers = {path: m for path, m in modules.items() if affine(m) and not LORA.search(path)}
-    named = [m for path, m in _layers_and_convs(modules).items() if _says_output(path, m, modules)]
+    end = _last(modules[""])
+    named = [m for path, m in _layers_and_convs(modules).items() if _says_output(path, m, modules, m is end)]
     if named or tied or not layers:
         return set(map(id, named))
     path, last = list(layers.items())[-1]
@@ -110,15 +111,18 @@ def _layers_and_convs(modules: Modules) -> Modules:
     return {path: m for path, m in modules.items() if affine(m) or isinstance(m, CONVS)}
 
 
-def _says_output(path: str, layer: nn.Module, modules: Modules) -> bool:
-    """Whether a layer, or a module of which it is the last layer, is called as output layers are."""
+def _says_output(path: str, layer: nn.Module, modules: Modules, end: bool) -> bool:
+    """Whether a layer, or a module of which it is the last layer, is called as output layers are.
+
+    end: whether it is the network's last layer: some names say so only there.
+    """
     if LORA.search(path):
         return False
     words = path.split(".")
     for i in range(len(words), 0, -1):
         home, word = ".".join(words[:i]), spoken(".".join(words[:i])).split(".")[-1]
-        weak = word in WEAK_HEAD and i == len(words) and layer is _last(modules[""])
-        if (word in HEAD or weak) and not _repeated(path, modules):
+        weak = end and word in WEAK_HEAD and i == len(words)
+        if (HEAD.fullmatch(word) or weak) and not _repeated(home, modules):
             several = word in SEVERAL and isinstance(modules[home], nn.ModuleList | nn.ModuleDict)
             return several or layer is _last(modules[home])
     return False

@@ -121,7 +121,8 @@ class Roles:
 
     def __str__(self) -> str:
         columns = ("parameter", "shape", "seen as", "role", "why")
-        return aligned(columns, [(e.name, sized(e.shape), seen(e.role, e.shape), e.role, e.why) for e in self])
+        rows = ((e, seen(e.role.view, e.shape) if e.role.matrix else "") for e in self)
+        return aligned(columns, [(e.name, sized(e.shape), matrices, e.role, e.why) for e, matrices in rows])
 
     def counts(self) -> dict[str, int]:
         """How many parameters are of each kind."""
@@ -190,8 +191,7 @@ def sized(shape: Iterable[int]) -> str:
     return "×".join(map(str, shape)) or "1"
 
 
-def seen(role: Role, shape: tuple[int, ...]) -> str:
-    """The matrices that optimizers for matrices see, such as "3 of 64×64"; empty where they do not."""
-    if not role.matrix or role.view.misfit(shape):
-        return ""
-    return " + ".join(f"{k} of {m}×{n}" if k > 1 else f"{m}×{n}" for k, m, n in role.view.shapes(shape))
+def seen(view: View, shape: tuple[int, ...]) -> str:
+    """The matrices that a weight is seen as, such as "3 of 64×64"; nothing where it cannot be."""
+    shapes = [] if view.misfit(shape) else view.shapes(shape)
+    return " + ".join(f"{k} of {m}×{n}" if k > 1 else f"{m}×{n}" for k, m, n in shapes)

@@ -34,20 +34,28 @@ def roster(
         for i, (name, p, role, reason) in enumerate(zip(names, group["params"], roles, reasons, strict=True)):
             number = rules.setdefault(str(obeyed[i]), len(rules) + 1)
             shape, rule = shape_of(p), obeyed[i]
-            cells = (name, sized(shape), seen(role, shape) if rule.matrix else "", role, number, lengths(rule, shape))
+            cells = (
+                name,
+                sized(shape),
+                seen(rule.view, shape) if rule.matrix else "",
+                role,
+                number,
+                lengths(rule, shape),
+            )
             rows.append((*map(str, cells), reason))
     return rows, rules
 
 
 def lengths(rule: Rule, shape: tuple[int, ...]) -> str:
-    """What the shape of a weight's matrices multiplies lr by."""
-    shapes = [] if not rule.matrix or rule.view.misfit(shape) else rule.view.shapes(shape)
-    found = dict.fromkeys(f"{length(rule.metric, m, n):.3g}" for _, m, n in shapes)
-    return " + ".join(found) or "1"
+    """What the shapes of a weight's matrices, a weighted norm, and the radius of a ball multiply lr by."""
+    shapes = [] if not rule.metric.matrix or rule.view.misfit(shape) else rule.view.shapes(shape)
+    radius = getattr(rule.combine, "radius", 1.0)
+    found = [radius * length(rule.metric, m, n) for _, m, n in shapes] or [radius * length(rule.metric)]
+    return " + ".join(dict.fromkeys(f"{x:.3g}" if x < 1000 else f"{x:.0f}" for x in found))
 
 
-def length(part: Any, m: int, n: int) -> float:
-    """The factor that a metric, and the metrics inside it, have at this shape."""
-    own = part.factor(m, n) if callable(getattr(part, "factor", None)) else 1.0
-    inner = getattr(part, "metric", None)
-    return float(own) * (length(inner, m, n) if isinstance(inner, Part) else 1.0)
+def length(part: Any, *shape: int) -> float:
+    """The factor that a metric, and the metrics inside it, have at a shape; without one, what needs none."""
+    own = float(part.factor(*shape)) if shape and callable(getattr(part, "factor", None)) else 1.0
+    inner, weight = getattr(part, "metric", None), getattr(part, "s", 1.0)
+    return own / weight * (length(inner, *shape) if isinstance(inner, Part) else 1.0)

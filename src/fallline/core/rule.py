@@ -181,7 +181,7 @@ class Rule:
         if any(part.memory(piece) for piece in seen):
             raise SlotError(
                 f"{part} remembers something of each matrix, but the view {self.view} cuts a weight into matrices of "
-                "several shapes. Cut it into equal ones, such as one for each head."
+                "several shapes. Cut it into equal ones, one for each head: roles(model, heads=True)."
             )
         return {}
 

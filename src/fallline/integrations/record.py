@@ -36,8 +36,7 @@ def record(optimizer: Any, *writers: Writer, step: int | None = None) -> None:
     0 0.5 0.0
     0 none yet
     """
-    found = descent(optimizer)
-    told = found.report()
+    told = (found := descent(optimizer)).report()
     at = told["step"] if step is None else step
     for writer in writers:
         writer.numbers(dict(numbers(found, told)), at)
@@ -62,9 +61,14 @@ def numbers(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield "skipped", float(told["skipped"])
     yield "state_bytes", float(told["state_bytes"])
     for name, group in _named(optimizer, told):
-        yield from ((f"{name}/{key}", float(group[key])) for key in OF_A_GROUP)
-        if scopes := list(group.get("parameters", {}).values()) or [group] * ("pay" in group):
-            yield from ((f"{name}/{key}", value) for key, value in _chosen(group["candidates"], scopes))
+        for at, said in ((name, group), (f"{name}/rest", group.get("rest", {}))):
+            yield from _of_a_group(at, said)
+
+
+def _of_a_group(name: str, group: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    yield from ((f"{name}/{key}", float(group[key])) for key in OF_A_GROUP if key in group)
+    if scopes := list(group.get("parameters", {}).values()) or [group] * ("pay" in group):
+        yield from ((f"{name}/{key}", value) for key, value in _chosen(group["candidates"], scopes))
 
 
 def words(optimizer: Descent, told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

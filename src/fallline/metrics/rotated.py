@@ -27,7 +27,8 @@ class RotatedMoment(Preconditioner):
     c_n^2 = 1 - b^(n-1): the first gradient only sets the basis, and until V has seen one every direction is infinitely
     dear. G is measured in a basis that has not seen it yet. After `every` steps the basis makes one step of orthogonal
     iteration (a product and a QR), and V moves along with the order of its axes, but is not turned. Sides longer
-    than `largest` keep their axes. It reads the clock, for which the host waits on CUDA. Memory: `v`, like the
+    than `largest` keep their axes. Where the first gradient has no rank the axes are LAPACK's choice, which rounding
+    moves: there two machines part. It reads the clock, for which the host waits on CUDA. Memory: `v`, like the
     parameter, `left`, `right` and their bases: mn + 2 (m^2 + n^2). Reference: Vyas et al., arXiv 2409.11321.
 
     >>> print(RotatedMoment(0.95))

@@ -22,9 +22,10 @@ class DualNorm(Step, Chooser):
         argmin_W  <G, W> + max_l N_l(W_l)^2 / (2 lr)   is   W_l = -lr (sum_k N_k'(G_k)) d_l(G_l)
 
     All layers with such a step on one device count, whatever their metrics, measured on the filter's output. A layer's
-    weight in the maximum is `Weighted`. The step follows the gradient's scale, and so does decoupled decay. Memory: the
-    sum, once. Units: lr is length^2 per unit of loss (one over the sharpness). With delay=1 the first step has size 0.
-    Reference: Bernstein & Newhouse, arXiv 2409.20325; each layer's own norm instead: `OwnDual`.
+    weight in the maximum is `Weighted`. The step follows the gradient's scale, and so does decoupled decay. Costs every
+    metric's dual norm, of `Spectral` all singular values. Memory: the sum, once. Units: lr is length^2 per unit of loss
+    (one over the sharpness). With delay=1 the first step has size 0. Reference: Bernstein & Newhouse, arXiv 2409.20325;
+    each layer's own norm instead: `OwnDual`.
 
     >>> print(DualNorm())
     DualNorm()

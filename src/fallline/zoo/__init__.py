@@ -13,7 +13,7 @@ from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
-from .macro import Macro
+from .macro import Macro, Spel
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -76,6 +76,7 @@ __all__ = [
     "Shampoo",
     "Soda",
     "SoftMuon",
+    "Spel",
     "TrustRegion",
     "TurboMuon",
     "gap_adam",

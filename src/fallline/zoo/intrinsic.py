@@ -57,9 +57,13 @@ class IntrinsicMuon(Routed):
         """Average, polar factor of AdamW's size, decay."""
         return self.rule_of(self.average(group), MatchRMS(self.metric), group)
 
+    def suits(self, role: Role) -> bool:
+        """Factors as well."""
+        return role.matrix or _factor(role)
+
     def speak(self, group: Group, role: Role) -> Rule:
         """Pairs of factors have a rule of their own."""
-        if role.kind not in FACTORS or role.pair is None:
+        if not _factor(role):
             return super().speak(group, role)
         pair = LowRankPair(group["weight_decay"], self.damping)
         return self.rule_of(self.average(group), self.metric, group, combine=pair)
@@ -67,6 +71,10 @@ class IntrinsicMuon(Routed):
     def sections(self, group: Group) -> list[Section]:
         """Every pair is a section of its own."""
         return [part for section in super().sections(group) for part in _pairs(section)]
+
+
+def _factor(role: Role) -> bool:
+    return role.kind in FACTORS and role.pair is not None
 
 
 def _pairs(section: Section) -> Iterator[Section]:

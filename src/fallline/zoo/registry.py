@@ -22,7 +22,7 @@ from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
-from .macro import Macro
+from .macro import Macro, Spel
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -73,6 +73,7 @@ ENTRIES = (
         partial(Muon, lr=0.01, roles=BY_SHAPE),
     ),
     Entry("muon-auto", _CHOOSES, "probe, greedy → spectral", partial(Muon, lr=0.01, momentum="auto", roles=BY_SHAPE)),
+    Entry("trust-region", "Kovalev, arXiv 2503.12645", "average → any norm", partial(TrustRegion, roles=BY_SHAPE)),
     Entry(
         "asgo",
         "An et al., arXiv 2503.20762",
@@ -118,6 +119,9 @@ ENTRIES = (
     ),
     Entry("gap-sgd", _CHOOSES, "bank, greedy → Euclid", partial(gap_sgd, lr=0.02, momenta=(0.5, 0.9))),
     Entry("gap-adam", _CHOOSES, "bank, greedy → second moment", partial(gap_adam, lr=0.01)),
+    Entry("dion", "Ahn et al., arXiv 2504.05295", "low rank, feedback", partial(Dion, lr=0.01, roles=BY_SHAPE)),
+    Entry("dion2", "arXiv 2512.16928", "slices, feedback → spectral", partial(Dion2, lr=0.01, roles=BY_SHAPE)),
+    Entry("htmuon", "Pang et al., arXiv 2603.10067", "average → power", partial(HTMuon, lr=0.02, roles=BY_SHAPE)),
     Entry(
         "normuon",
         "Li et al., arXiv 2510.05491",
@@ -180,6 +184,13 @@ ENTRIES = (
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", partial(Macro, lr=0.01, roles=BY_SHAPE)),
+    Entry(
+        "sso",
+        "arXiv 2601.08393",
+        "average → spectral, tangent to a sphere",
+        partial(Macro, lr=0.01, sphere="solved", roles=BY_SHAPE),
+    ),
+    Entry("spel", "arXiv 2601.21487", "average → spectral, orthonormal", partial(Spel, lr=0.01, roles=BY_SHAPE)),
     Entry("lmo_igt", "arXiv 2605.05577", "average → spectral, transport", partial(LMOIGT, lr=0.01, roles=BY_SHAPE)),
     Entry("pion", "arXiv 2605.12492", "Adam on rotations of both sides", partial(Pion, lr=0.01, roles=BY_SHAPE)),
     Entry("intrinsic_muon", "arXiv 2605.09238", "spectral, of B A", partial(IntrinsicMuon, lr=0.01, roles=BY_SHAPE)),

@@ -41,6 +41,12 @@ GUESSES = (
 )
 
 
+FROZEN = (
+    "{} moves no matrix: all that it has are frozen, and the rest learns by its other rules. Where that are LoRA's "
+    "factors and they shall be matrices, pass roles=fallline.roles(model).set('*lora_*', 'hidden')."
+)
+
+
 class Engine(TypedDict, total=False):
     """What every routed optimizer takes by keyword beside its own numbers."""
 
@@ -94,9 +100,15 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        cast = any(role_of(word).matrix for group in self.param_groups for word in group["roles"])
-        if not cast and not any(section.rule.matrix and section.params for section in self._sections()):
+        if not (matrices := self._matrices()):
             raise ValueError(self._idle())
+        if not any(p.requires_grad for p in matrices):
+            warnings.warn(FROZEN.format(type(self).__name__), stacklevel=3)
+
+    def _matrices(self) -> list[Tensor]:
+        """What is a hidden matrix, or obeys a rule of matrices."""
+        rows = ((s, i, p) for s in self._sections() for i, p in zip(s.places or (), s.params, strict=True))
+        return [p for s, i, p in rows if s.rule.matrix or self.suits(role_of(s.group["roles"][i]))]
 
     def _idle(self) -> str:
         """Why there is nothing to do for an optimizer of matrices."""
@@ -185,6 +197,10 @@ class Routed(Descent):
         """The rule of a role: `matrix` for what is one, `rest` for all others."""
         rule = self.matrix(group) if role.matrix else self.rest(group)
         return replace(rule, view=role.view) if rule.matrix else rule
+
+    def suits(self, role: Role) -> bool:
+        """Whether it is made for such parameters; with none of them it would be an AdamW."""
+        return role.matrix
 
     @abstractmethod
     def matrix(self, group: Group) -> Rule:

@@ -12,7 +12,7 @@ from ..combines import Decoupled, FrankWolfe
 from ..core.part import Metric
 from ..core.role import KINDS, Role
 from ..core.rule import Rule
-from ..metrics import FanIn, FanRatio, NewtonSchulz, Rows, Sign, Spectral, VectorRMS, Weighted
+from ..metrics import Conv, FanIn, FanRatio, NewtonSchulz, Rows, Sign, Spectral, VectorRMS, Weighted
 from ..steps import Constant
 from .choice import Momentum
 from .routed import Engine, Group, Routed
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Ball = tuple[Metric, float]  # a norm and a radius
-HIDDEN: Ball = FanRatio(Spectral(NewtonSchulz())), 50.0  # from RMS to RMS
+KELLER = NewtonSchulz()
+HIDDEN: Ball = FanRatio(Spectral(KELLER)), 50.0  # from RMS to RMS
 VECTOR: Ball = VectorRMS(), 50.0
 ROW: Ball = FanIn(Rows(2), 0.5), 500.0  # from one token to RMS
 SIGN: Ball = FanIn(Sign(), -1.0), 3000.0  # sign / inputs
 BALLS: dict[str, Ball] = {
     **dict.fromkeys(KINDS, VECTOR),
-    **dict.fromkeys(("hidden", "conv", "expert", "attention", "gate", "lora_a", "lora_b", "router"), HIDDEN),
+    **dict.fromkeys(("hidden", "expert", "attention", "gate", "lora_a", "lora_b", "router"), HIDDEN),
     **dict.fromkeys(("embedding", "position"), ROW),
     **dict.fromkeys(("head", "tied"), SIGN),
+    "conv": (Conv(Spectral(KELLER)), 50.0),
     "depthwise": (Rows(2), 50.0),  # every filter for itself
 }
 
@@ -40,10 +42,10 @@ class Scion(Routed):
         m <- b m + (1 - b) g,    constrained:  W <- (1 - lr) W - lr rho d(m),    else:  W <- W - lr rho d(m)
 
     constrained: weights stay in their balls, norm(W) <= max(norm(W_0), rho), and lr lies in [0, 1]. balls: (norm,
-    radius) by kind of role, for those that shall differ from `BALLS`. The radii of hidden matrices and of tied or
-    untied heads are Scion's for nanoGPT, that of untied embeddings is our reading of ten times the hidden ones'. Scion
-    divides a convolution's directions by sqrt(K) more, for K positions of the kernel. A row of an embedding moves as
-    far for a trace of old momentum as for a gradient; `Rows(2, floor=0.1)` prevents it. Reference: arXiv 2502.07529.
+    radius) by kind of role, for those that shall differ from `BALLS`. The radii of hidden matrices and heads are
+    Scion's for nanoGPT; that of untied embeddings is our reading, ten times the hidden ones'. A row of an embedding
+    moves as far for a trace of old momentum as for a gradient; `Rows(2, floor=0.1)` prevents it. Reference: arXiv
+    2502.07529.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Embedding(9, 8), torch.nn.Linear(8, 2))
@@ -70,9 +72,14 @@ class Scion(Routed):
         """The rule of hidden matrices."""
         return self.speak(group, Role("hidden"))
 
+    def suits(self, role: Role) -> bool:
+        """It has a norm for every role."""
+        return True
+
     def speak(self, group: Group, role: Role) -> Rule:
         """Average, the role's norm, and a way into its ball or along it."""
         metric, radius = self.balls[role.kind]
+        metric = replace(metric, view=role.view) if isinstance(metric, Conv) else metric
         end = FrankWolfe(radius) if self.constrained else Decoupled()
         norm = metric if self.constrained else Weighted(metric, 1 / radius)
         rule = Rule(self.average(group), norm, Constant(), end, **self.precision)

@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ...core.pile import SMALL
 from .factor import Polar
 from .halley import QDWH, GramQDWH
 from .newton import GramNewtonSchulz, NewtonSchulz
@@ -20,6 +21,7 @@ HALF = NewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.02, dtype=torch.bfloat1
 HALF_LONG = GramNewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.02, dtype=torch.bfloat16, rebuild=2)
 SINGLE = NewtonSchulz(EXPRESS, SCHATTEN, steps=5, safety=1.01)
 DOUBLE = NewtonSchulz(EXPRESS, SCHATTEN, steps=12)
+HALLEY_SMALL = QDWH(2e-4, steps=3, cholesky=float("inf"))
 HALLEY, HALLEY_LONG = QDWH(2e-4, steps=2, cholesky=float("inf")), GramQDWH(1e-3, steps=2)
 WORTH = 128  # from this short side on bfloat16 is worth its conversions on a CPU with tiles for it
 
@@ -30,8 +32,9 @@ class Auto(Polar):
     """What is fastest here and no less accurate than Muon's own five steps: `choose` says which, docs/polar.md why.
 
     A vector is normalised; float64 gets the exact factor; a GPU, or a CPU with bfloat16 tiles (AMX), Polar Express in
-    bfloat16; any other CPU two steps of Halley's in float32. Matrices twice as long as wide, or more, get the form that
-    works on the short side. Nothing but device, dtype and shape decides. To have another way, say it: Spectral(SVD()).
+    bfloat16; any other CPU Halley's steps in float32: three where the short side is 64 or less, which are exact for
+    singular values from 2e-4 on, else two. Matrices twice as long as wide get the form that works on the short side.
+    Nothing but device, dtype and shape decides. To have another way, say it: Spectral(SVD()).
     """
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -61,6 +64,8 @@ def choose(device: str, double: bool, short: int, long: int, bfloat16: bool) -> 
         return HALF_LONG if long >= 2 * short else HALF
     if device != "cpu":
         return SINGLE
+    if short <= SMALL:
+        return HALLEY_SMALL
     return HALLEY_LONG if long >= 2 * short else HALLEY
 
 
