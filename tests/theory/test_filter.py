@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fallline.theory import Arma, Filter, convolve, diagonal, pay, recorded, scalar
+from fallline.theory import Arma, Filter, convolve, pay, recorded, scalar
 
 from .test_autocorrelation import C, drawn
 
@@ -27,7 +27,7 @@ def test_scalars_and_diagonals_are_filters() -> None:
     torch.testing.assert_close(scalar(q, 3)(g), convolve(q, g))
     torch.testing.assert_close(scalar(q, 3).energy(), 3 * q.square().sum())
     c = torch.tensor([1.0, 2.0, 3.0]).double()
-    torch.testing.assert_close(diagonal(q[:, None] / c).cost(c), q.square().sum() * (1 / c).sum())
+    torch.testing.assert_close(coordinatewise(q[:, None] / c).cost(c), q.square().sum() * (1 / c).sum())
 
 
 def test_pay_is_free_of_scale() -> None:

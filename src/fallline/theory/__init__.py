@@ -26,10 +26,10 @@ from .stability import (
     effective,
     gaps,
     gaussian,
-    regret,
-    round_regret,
+    regret_limit,
+    round_limit,
     samples,
-    support_gap,
+    support_limit,
 )
 from .validation import Score, cross, half_batches, later_batch, noise_power, same_batch
 
@@ -75,12 +75,12 @@ __all__ = [
     "quasi",
     "quasi_pay",
     "recorded",
-    "regret",
-    "round_regret",
+    "regret_limit",
+    "round_limit",
     "same_batch",
     "samples",
     "scalar",
     "share",
-    "support_gap",
+    "support_limit",
     "traces",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 
-def support_gap(radius: float, distance: float) -> float:
+def support_limit(radius: float, distance: float) -> float:
     """|support(R) - support(R')| <= radius |R - R'|_dual.
 
     radius: the largest norm of a member of the family, in the norm whose dual measures R - R'. Proof: support(R) =
@@ -22,7 +22,7 @@ def support_gap(radius: float, distance: float) -> float:
     return radius * distance
 
 
-def regret(radius: float, distance: float) -> float:
+def regret_limit(radius: float, distance: float) -> float:
     """support(R) - <Q', R> <= 2 radius |R - R'|_dual, for Q' the optimum at the wrong statistics R'.
 
     Proof: <Q* - Q', R> <= <Q* - Q', R - R'>, since Q' is best at R'; and |Q* - Q'| <= 2 radius. Tight in general.
@@ -30,14 +30,14 @@ def regret(radius: float, distance: float) -> float:
     return 2 * radius * distance
 
 
-def round_regret(radius: float, distance: float, size: float) -> float:
+def round_limit(radius: float, distance: float, size: float) -> float:
     """In the ball of an inner product the regret is of second order: <= radius |R - R'|^2 / |R|, where size = |R|.
 
     Proof: it is radius |R| (1 - cos t), t the angle of R and R'; up to 90 degrees 1 - cos t <= sin^2 t, and |R| sin t
     is the distance of R from the ray of R'. Beyond, |R - R'| >= |R| and the regret is at most 2 radius |R|: hence the
-    smaller of the two bounds, once |R - R'| is as large as |R|, is `regret`.
+    smaller of the two bounds, once |R - R'| is as large as |R|, is `regret_limit`.
     """
-    return min(regret(radius, distance), radius * distance**2 / size if distance < size else math.inf)
+    return min(regret_limit(radius, distance), radius * distance**2 / size if distance < size else math.inf)
 
 
 def gaps(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,20 +102,22 @@ def correlated(n: float, rho: Tensor) -> float:
     return n / float(1 + 2 * ((1 - k / n).clamp(min=0) * rho).sum())
 
 
-def agreement(led: float, n: float, k: int, decay: float = 0.0) -> float:
+def agreement(led: float, n: float, k: int, decay: float = 0.0, hysteresis: int = 1) -> float:
     """Could a lead of votes be luck? Of n steps the chosen of k candidates won led more than the next one.
 
-        P(lead >= led | a tie) <= (k - 1) exp(-m (led / n)^2 / 2),    m = n (1 - decay) / (1 + decay);   or 1
+        P(lead >= led | a tie) <= (k - 1) exp(-m (led / n)^2 / 2),    m = n (1 - decay) / (1 + decay) / (2^{h + 1} - 3)
 
     Hoeffding for votes in {-1, 0, 1} of mean zero, for an advantage named beforehand; k - 1 covers the rivals. Votes by
     an average of decay s are correlated; m treats them as n (1 - s) / (1 + s) independent ones, which is right for
-    the average itself and (arcsine law) cautious for its sign, but no theorem: `tests/theory/test_stability.py`
-    simulates it. The same formula, in `fallline.core.evidence`, finds the report's word.
+    the average itself and (arcsine law) cautious for its sign. With hysteresis h a tied challenger wins with chance
+    1 / (2^{h + 1} - 2) a step, and a chain that turns with chance p remembers like (1 - p) / p samples. Both are
+    estimates, no theorems: `tests/theory/test_stability.py` simulates them. The same
+    formula, in `fallline.core.evidence`, finds the report's word.
 
     >>> round(agreement(30, 30, 2), 8), round(agreement(10, 30, 2), 2)
     (3.1e-07, 0.19)
     """
-    m = n * (1 - decay) / (1 + decay)
+    m = n * (1 - decay) / (1 + decay) / (2 ** (hysteresis + 1) - 3)
     return min(1.0, (k - 1) * math.exp(-m * (led / n) ** 2 / 2))
 
 
