@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fallline.theory import Arma, Filter, convolve, pay, recorded, scalar
+from fallline.theory import Arma, Filter, convolve, coordinatewise, pay, recorded, scalar
 
 from .test_autocorrelation import C, drawn
 

@@ -223,7 +223,7 @@ class Descent(torch.optim.Optimizer):
         "fused", a printed one, "native" or "triton", or as "readable"); of one that chooses also candidates, scope,
         weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up (the best
         of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples;
-        "too close to call" within 1 %; "some"; "decided" where luck is ruled out), lead (steps in a row of a challenger),
+        "too close to call" within 1 %; "some"; "decided", hardly luck), lead (steps in a row of a challenger),
         switches, chosen (how often each). With scope "parameter" all this is told for each, under `parameters`.
         """
         self._guard.catch_up(self.param_groups, self._echo)

@@ -54,13 +54,14 @@ def recorded(stream: Tensor, lags: int) -> Autocorrelation:
 
 
 def traces(stream: Tensor, lags: int) -> Tensor:
-    """r_k of a run of any width, [T, d] -> [lags]: (1 / T) sum_{n >= k} <g_n, g_{n-k}>.
+    """r_k of a run of any width, [T, d] -> [lags]: (1 / T) sum_{n >= k} <g_n, g_{n-k}>, by FFT.
 
     >>> traces(torch.ones(4, 2), 2).tolist()
     [2.0, 1.5]
     """
     g = _matrix(stream, lags)
-    return torch.stack([(g[k:] * g[: len(g) - k]).sum() for k in range(lags)]) / len(g)
+    spectrum = torch.fft.rfft(g, 2 * len(g), dim=0).abs().square().sum(1)
+    return torch.fft.irfft(spectrum, 2 * len(g))[:lags] / len(g)
 
 
 def noisy(a: float, b: float, rho: float, lags: int) -> Tensor:
