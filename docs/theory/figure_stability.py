@@ -53,7 +53,7 @@ def losses(axes) -> None:
     r, generator = noisy(1.0, 1.0, 0.9, 50), torch.Generator().manual_seed(0)
     R, ball = Autocorrelation(r[:, None, None]), EnergyBall()
     bank = Bank(torch.nn.functional.normalize(torch.stack([momentum(x, 1.0, 50) for x in (0.5, 0.9, 0.99)])))
-    error = torch.logspace(-2, 1, 400).double() * r.norm()
+    error = torch.logspace(-2, 1, 150).double() * r.norm()
     whole, few = [], []
     for far in error:
         d = torch.randn(50, generator=generator, dtype=torch.float64)
@@ -61,8 +61,8 @@ def losses(axes) -> None:
         whole.append(float(ball.support(R) - ball.optimum(Autocorrelation(other[:, None, None])).power(R)))
         few.append(float(bank.pays(r).max() - bank.pays(r)[bank.best(other)]))
     x = (error / r.norm()).tolist()
-    axes.loglog(x, [max(w, 1e-9) for w in whole], ".", ms=3, color="#2e7d32", label="all FIR filters: simulated")
-    axes.loglog(x, [max(w, 1e-9) for w in few], "x", ms=3, color="#6a1b9a", label="three momenta: simulated")
+    axes.loglog(x, [max(w, 1e-9) for w in whole], ".", ms=4, color="#2e7d32", label="all FIR filters: simulated")
+    axes.loglog(x, [max(w, 1e-9) for w in few], "x", ms=4, color="#6a1b9a", label="three momenta: simulated")
     axes.loglog(x, [regret_limit(1.0, float(far)) for far in error], "k--", label="2 radius |R − R′|")
     axes.loglog(
         x, [round_limit(1.0, float(far), float(r.norm())) for far in error], "k:", label="round ball: |R − R′|² / |R|"
