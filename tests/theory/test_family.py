@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import fallline
 from fallline.core.memory import Memory
 from fallline.selectors import Greedy, Span
 from fallline.statistics import response
@@ -14,6 +15,7 @@ from fallline.theory import (
     adam,
     best_mix,
     best_momentum,
+    convolve,
     coordinatewise,
     fir,
     momentum,
@@ -163,3 +165,15 @@ def test_adams_pay_is_the_readmes_score() -> None:
         mine = Q.power(recorded(g, 300)) / Q.cost(c).sqrt()
         u = Filter(Q.Q)(g)
         torch.testing.assert_close(mine, (g * u).sum(1).mean() * ((1 - beta**2) / W).sqrt() / 3**0.5)
+
+
+def test_a_real_optimizer_reports_the_theorys_pay() -> None:
+    """SGD's own report on a stream of gradients that do not depend on the weights."""
+    g, betas = drawn(30, 5).float(), (0.5, 0.9, 0.99)
+    weight = torch.nn.Parameter(torch.zeros(5))
+    optimizer = fallline.SGD([weight], lr=1e-6, momentum=betas, bank="full")
+    for row in g:
+        weight.grad = row
+        optimizer.step()
+    mine = [g[-1].double() @ convolve(q, g)[-1] / q.norm() for q in (momentum(x, 1.0, 30) for x in betas)]
+    assert optimizer.report()["groups"][0]["pay"] == pytest.approx([float(x) for x in mine], rel=1e-4)
