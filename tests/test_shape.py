@@ -30,7 +30,6 @@ INTEGRATION_LINES = 100  # what a host needs is little, or the engine lacks some
 
 # "core/descent.py", "core/descent.py::Descent.step" or "selectors/greedy.py::Greedy": why the budget cannot be kept.
 EXCEPTIONS: dict[str, str] = {
-    "__init__.py": "the index of all public names, one a line",
     "filters/candidate.py::Candidates": "what Bank and Probe share, the whole life of a choice: an interface",
     "filters/probe.py::Probe": "two memories, a sample and a full buffer; apart, nobody would see how they meet",
 }

@@ -52,6 +52,7 @@ from fallline.core.kernel.table import Items, pieces, samples
 from fallline.core.kernel.triton import PIECE, SAMPLE, Triton, text
 from fallline.core.memory import Memory
 from fallline.core.plan import WHOLE, make_plan
+from fallline.core.section import Section
 from fallline.core.shard import Shard, held
 from kit import FEW as FEWER
 from kit import OPTIMIZERS, owned, stream, walk, weights
@@ -148,7 +149,7 @@ def chunk_of(rule: Rule, dtype: torch.dtype, maximize: bool = False) -> Chunk:
         p.grad = torch.randn(p.shape, generator=source).to(DEVICE, dtype)
     state = {p: memory(rule, p.detach(), source) for p in params}
     group = {"params": params, "lr": 0.01, "maximize": maximize, "foreach": None, "fused": None}
-    (chunk,) = make_plan([group], [rule], state, WHOLE, members=lambda group: group["params"]).chunks
+    (chunk,) = make_plan([group], [Section(group, rule)], state, WHOLE, everyone=True).chunks
     chunk.gradients = [p.grad for p in params]  # type: ignore
     return chunk
 

@@ -103,7 +103,10 @@ def test_f2_fsdp2_trains_what_prepare_put_there(recipe: Recipe, two: Cluster) ->
         mse_loss(model(x), y).backward()
         optimizer.step()
     for told in (first, second):
-        torch.testing.assert_close(told["params"], [p.detach() for p in model.parameters()])
+        rounding = 1e-3 if recipe.name.startswith("Muon") else 1e-5  # polar factors magnify what sums differ by
+        torch.testing.assert_close(
+            told["params"], [p.detach() for p in model.parameters()], rtol=rounding, atol=rounding
+        )
         assert told["chosen"] == [group.get("chosen") for group in optimizer.param_groups]
         assert told["states"] == 2
 

@@ -98,7 +98,8 @@ def test_f4_roles_pass_through_the_factory(name: str) -> None:
     said = {
         p: role for group in optimizer.param_groups for p, role in zip(group["params"], group["roles"], strict=True)
     }
-    assert type(optimizer) is Muon and optimizer.param_groups[0]["momentum"] == (0.95 if name[-4:] == "muon" else 0.5)
+    group = optimizer.param_groups[0]
+    assert type(optimizer) is Muon and group["momentum"] == (group["candidates"] or [0.95])[0]
     assert said[vit.blocks[0].attn.qkv.weight] == "attention groups=3"
     assert (said[vit.head.weight], said[vit.pos_embed], said[vit.patch_embed.proj.weight]) == (
         "head",

@@ -1,31 +1,5 @@
 """How a direction enters the weights."""
 
-from .anchor import Anchor
-from .conditional import FrankWolfe
-from .decay import Coupled, Decoupled
-from .pair import LowRankPair
-from .retract import FixedNorm, Retract
-from .rotation import TwoSided
-from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
-from .stiefel import Stiefel
-from .trailing import Trailing
-from .transport import Transport
+from ..core.lazy import lazy
 
-__all__ = [
-    "Anchor",
-    "Coupled",
-    "Decoupled",
-    "FixedNorm",
-    "FrankWolfe",
-    "FrobeniusSphere",
-    "LowRankPair",
-    "ObliqueSphere",
-    "Retract",
-    "SolvedSphere",
-    "SpectralSphere",
-    "Sphere",
-    "Stiefel",
-    "Trailing",
-    "Transport",
-    "TwoSided",
-]
+__getattr__, __dir__, __all__ = lazy(__name__, __file__)

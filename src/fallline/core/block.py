@@ -19,6 +19,7 @@ from .rule import Layout, Rule, ours
 from .shard import Shard
 
 CPU_BYTES = 256 * 1024
+CPU_WHOLE_BYTES = 16 * 1024 * 1024  # of whole tensors: matrices of one shape are piled up, which needs them together
 ACCELERATOR_BYTES = 256 * 1024 * 1024
 
 
@@ -58,7 +59,8 @@ def cut(block: list[Tensor], budget: int | None, whole: bool = False) -> Iterato
     """Pieces of a block of about so many bytes here; of whole tensors, so that all processes cut alike and gather in
     the same order.
     """
-    limit = (CPU_BYTES if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
+    here = CPU_WHOLE_BYTES if whole else CPU_BYTES
+    limit = (here if block[0].device.type == "cpu" else ACCELERATOR_BYTES) if budget is None else budget
     part: list[Tensor] = []
     size = 0
     for p in block:

@@ -40,6 +40,8 @@ def loading(opt: Descent) -> Iterator[None]:
     saved: dict[str, Any] = {}
 
     def look(_: Any, given: dict[str, Any]) -> dict[str, Any]:
+        if _sizes(given["param_groups"]) != _sizes(opt.param_groups):
+            return given  # torch says so
         found = given | {"param_groups": assigned(opt.param_groups, given["param_groups"])}
         for i, (group, told) in enumerate(zip(opt.param_groups, found["param_groups"], strict=False)):
             compare(type(opt).__name__, i, group, opt.sections, told, given["state"])
@@ -81,6 +83,10 @@ def _same_roles(number: int, group: Group, saved: Sequence[str]) -> None:
                 f"The checkpoint has {name} as {there!r}, but here it is {here!r}; nothing was loaded. Say the same "
                 "roles as then, or delete 'roles' from the checkpoint's param_groups to go on with those given here."
             )
+
+
+def _sizes(groups: list[Group]) -> list[int]:
+    return [len(group["params"]) for group in groups]
 
 
 def compare(name: str, number: int, group: Group, sections: Sections, saved: Group, states: dict[int, State]) -> None:

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from ..core.descent import Descent
 
-OF_A_GROUP = ("lr", "effective_lr", "momentum")
-OF_A_CHOICE = ("margin", "switches")
+OF_A_GROUP, OF_A_CHOICE = ("lr", "effective_lr", "momentum"), ("margin", "switches")
 
 
 class Writer(Protocol):

@@ -1,24 +1,5 @@
 """Small transformations before or after the metric."""
 
-from .awake import Awake
-from .chain import Chain
-from .clamp import Clamp
-from .cosh import Cosh
-from .moment import ElementMoment, RowMoment
-from .rms import Rms
-from .scale import RowColScale
-from .through import Through
-from .variance import Variance
+from ..core.lazy import lazy
 
-__all__ = [
-    "Awake",
-    "Chain",
-    "Clamp",
-    "Cosh",
-    "ElementMoment",
-    "Rms",
-    "RowColScale",
-    "RowMoment",
-    "Through",
-    "Variance",
-]
+__getattr__, __dir__, __all__ = lazy(__name__, __file__)

@@ -1,18 +1,5 @@
 """How far: step rules."""
 
-from .constant import Constant
-from .dual import DualNorm, LargestDual
-from .escape import EscapeVelocity
-from .norm import AdaGradNorm, ColumnRatio, NormRatio
-from .wait import Wait
+from ..core.lazy import lazy
 
-__all__ = [
-    "AdaGradNorm",
-    "ColumnRatio",
-    "Constant",
-    "DualNorm",
-    "EscapeVelocity",
-    "LargestDual",
-    "NormRatio",
-    "Wait",
-]
+__getattr__, __dir__, __all__ = lazy(__name__, __file__)

@@ -1,0 +1,29 @@
+from .anchor import Anchor
+from .conditional import FrankWolfe
+from .decay import Coupled, Decoupled
+from .pair import LowRankPair
+from .retract import FixedNorm, Retract
+from .rotation import TwoSided
+from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
+from .stiefel import Stiefel
+from .trailing import Trailing
+from .transport import Transport
+
+__all__ = [
+    "Anchor",
+    "Coupled",
+    "Decoupled",
+    "FixedNorm",
+    "FrankWolfe",
+    "FrobeniusSphere",
+    "LowRankPair",
+    "ObliqueSphere",
+    "Retract",
+    "SolvedSphere",
+    "SpectralSphere",
+    "Sphere",
+    "Stiefel",
+    "Trailing",
+    "Transport",
+    "TwoSided",
+]

@@ -1,0 +1,22 @@
+from .awake import Awake
+from .chain import Chain
+from .clamp import Clamp
+from .cosh import Cosh
+from .moment import ElementMoment, RowMoment
+from .rms import Rms
+from .scale import RowColScale
+from .through import Through
+from .variance import Variance
+
+__all__ = [
+    "Awake",
+    "Chain",
+    "Clamp",
+    "Cosh",
+    "ElementMoment",
+    "Rms",
+    "RowColScale",
+    "RowMoment",
+    "Through",
+    "Variance",
+]

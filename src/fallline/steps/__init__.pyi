@@ -1,0 +1,16 @@
+from .constant import Constant
+from .dual import DualNorm, LargestDual
+from .escape import EscapeVelocity
+from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .wait import Wait
+
+__all__ = [
+    "AdaGradNorm",
+    "ColumnRatio",
+    "Constant",
+    "DualNorm",
+    "EscapeVelocity",
+    "LargestDual",
+    "NormRatio",
+    "Wait",
+]

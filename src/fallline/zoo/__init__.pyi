@@ -1,0 +1,83 @@
+from .adago import AdaGO
+from .adam import Adam, AdamW
+from .adamuon import AdaMuon
+from .asgo import ASGO, DASGO
+from .auon import AuON
+from .deva import DeVA, DeVAEuclid
+from .dion import Dion, Dion2, NorDion2
+from .egd import EGD
+from .freon import Freon, Kaon
+from .greedy import gap_adam, gap_sgd
+from .htmuon import HTMuon
+from .intrinsic import IntrinsicMuon
+from .lion import Lion
+from .macro import Macro, Spel
+from .muon import Muon
+from .muoneq import MuonEq
+from .namo import NAMO, NAMOD
+from .normuon import NorMuon
+from .olion import OLion
+from .pion import Pion
+from .polar_adamw import PolarAdamW
+from .polargrad import PolarGrad
+from .reg import REG
+from .root import ROOT
+from .scion import Scion
+from .sgd import SGD
+from .shampoo import KLShampoo, Shampoo
+from .share import shares
+from .soap import SOAP
+from .softmuon import MuCon, SoftMuon
+from .transported import LMOIGT
+from .trust import TrustRegion
+from .turbo import TurboMuon
+from .wrapped import Hyperball, Soda
+
+__all__ = [
+    "ASGO",
+    "DASGO",
+    "EGD",
+    "LMOIGT",
+    "NAMO",
+    "NAMOD",
+    "REG",
+    "ROOT",
+    "SGD",
+    "SOAP",
+    "AdaGO",
+    "AdaMuon",
+    "Adam",
+    "AdamW",
+    "AuON",
+    "DeVA",
+    "DeVAEuclid",
+    "Dion",
+    "Dion2",
+    "Freon",
+    "HTMuon",
+    "Hyperball",
+    "IntrinsicMuon",
+    "KLShampoo",
+    "Kaon",
+    "Lion",
+    "Macro",
+    "MuCon",
+    "Muon",
+    "MuonEq",
+    "NorDion2",
+    "NorMuon",
+    "OLion",
+    "Pion",
+    "PolarAdamW",
+    "PolarGrad",
+    "Scion",
+    "Shampoo",
+    "Soda",
+    "SoftMuon",
+    "Spel",
+    "TrustRegion",
+    "TurboMuon",
+    "gap_adam",
+    "gap_sgd",
+    "shares",
+]
