@@ -222,9 +222,9 @@ class Descent(torch.optim.Optimizer):
         step: the clocks), and for each of `groups`: lr, momentum, effective_lr, route (it walked in torch's kernel,
         "fused", a printed one, "native" or "triton", or as "readable"); of one that chooses also candidates, scope,
         weights, the pay of each candidate, samples (steps it was measured in), and of a greedy one runner_up (the best
-        of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples
-        or where the margin is below 1 %; "some"), lead (steps in a row of a challenger), switches, chosen (how often
-        each). With scope "parameter" these and effective_lr under `parameters` for each parameter.
+        of the others), margin (over it, as a share of the largest pay), evidence ("none"; "little" before ten samples;
+        "too close to call" within 1 %; "some"; "decided", hardly luck), lead (steps in a row of a challenger),
+        switches, chosen (how often each). With scope "parameter" all this is told for each, under `parameters`.
         """
         self._guard.catch_up(self.param_groups, self._echo)
         sections = self._sections()

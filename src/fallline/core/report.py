@@ -14,6 +14,7 @@ from .block import decided
 from .chooser import Chooser
 from .chunk import Chunk
 from .echo import Echo, capturing
+from .evidence import evidence
 from .field import tensors_of
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from .descent import Descent
 
 Group = dict[str, Any]
-
-FEW = 10  # measurements: what an average with the recommended smoothing has forgotten its first one after
-CLOSE = 0.01  # a lead of one percent of the largest pay, which the next batches may well turn
 
 
 def word_of_momentum(group: Group, rule: Rule | None = None) -> str | None:
@@ -236,15 +234,14 @@ def _explain(choice: Any, decided: dict[str, Tensor]) -> dict[str, Any]:
     chosen = int(decided["choice"])
     runner_up = max((k for k in range(len(pays)) if k != chosen), key=lambda k: pays[k])
     margin = (pays[chosen] - pays[runner_up]) / max(*map(abs, pays), 1e-300)
+    wins = [int(n) for n in decided["wins"]]
+    rule = getattr(choice, "selector", None)
+    habits = getattr(rule, "smoothing", 0.0), getattr(rule, "hysteresis", 1)
     return told | {
         "runner_up": choice.momenta[runner_up],
         "margin": margin,
-        "evidence": _evidence(told["samples"], margin),
+        "evidence": evidence(chosen, wins, told["samples"], margin, *habits),
         "lead": int(decided["lead"]),
         "switches": int(decided["switches"]),
-        "chosen": [int(n) for n in decided["wins"]],
+        "chosen": wins,
     }
-
-
-def _evidence(samples: int, margin: float) -> str:
-    return "none" if samples == 0 else "little" if samples < FEW or abs(margin) < CLOSE else "some"
