@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from .region import ROUNDING, Region, eigen, in_cone
+from .region import ROUNDING, Region, eigen, in_cone, ratio
 
 
 @final
@@ -43,11 +43,14 @@ class Kronecker(Region):
 
     def support(self, S: Tensor) -> Tensor:
         """sqrt(B) times the largest singular value of S rearranged over the costs."""
-        return self.B**0.5 * torch.linalg.matrix_norm(self._paid(S), 2)
+        T = self._paid(S)
+        return self.B**0.5 * torch.linalg.matrix_norm(T, 2) if T.isfinite().all() else T.abs().amax()
 
     def polar_gauge(self, S: Tensor) -> Tensor:
         """S / t is in the polar while t^2 I - B T^T T is PSD, T as in support: the largest eigenvalue of B T^T T."""
         T = self._paid(S)
+        if not T.isfinite().all():
+            return T.abs().amax()
         return (self.B * torch.linalg.eigvalsh(T.mT @ T)[-1]).clamp_min(0).sqrt()
 
     def optimum(self, S: Tensor) -> Tensor:
@@ -59,7 +62,7 @@ class Kronecker(Region):
             raise ValueError("S has power where the costs A or C are 0: no operator is the best, the best is inf")
         U, s, Vt = torch.linalg.svd(T, full_matrices=False)
         top = (s >= (1 - 1e-9) * s[0]).to(s.dtype)
-        share = top * (Vt @ (torch.eye(len(self.C), dtype=s.dtype).flatten() * w.sqrt()[0]))
+        share = top * (Vt @ (torch.eye(len(self.C), dtype=s.dtype).flatten() * w.sum(0).sqrt()))
         rank_one = torch.outer(U @ share, share @ Vt) / share.square().sum()
         return self._back(torch.where(w > 0, self.B**0.5 * rank_one / w.sqrt(), 0.0))
 
@@ -69,11 +72,9 @@ class Kronecker(Region):
         return torch.outer(((a[:, None] + a) / 2).flatten(), ((c[:, None] + c) / 2).flatten())
 
     def _paid(self, S: Tensor) -> Tensor:
-        """S rearranged, over the root of the costs; what is 0 up to rounding is free of charge."""
+        """S rearranged, over the root of the costs: inf where power costs nothing, 0 where there is none."""
         x, w = self._arranged(S), self._weight()
-        return (
-            torch.where(x.abs() <= 1e-11 * S.norm(), 0.0, x) / torch.where(x.abs() <= 1e-11 * S.norm(), 1.0, w).sqrt()
-        )
+        return ratio(torch.where((w == 0) & (x.abs() <= 1e-9 * S.norm()), 0.0, x), w.sqrt())
 
     def _bases(self) -> Tensor:
         return torch.kron(eigen(self.A)[1], eigen(self.C)[1])
