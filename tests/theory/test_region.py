@@ -105,7 +105,7 @@ def test_the_support_is_the_conjugate_of_the_indicator(name: str) -> None:
     stretched = torch.stack([Q / region.gauge(Q) for Q in grid])
     for S in plane(1 if name == "capped" else 2):
         best = (stretched * S).sum((1, 2)).max()
-        assert 0.99 * region.support(S) <= best <= (1 + 1e-7) * region.support(S)
+        assert 0.97 * region.support(S) <= best <= (1 + 1e-7) * region.support(S)
 
 
 @pytest.mark.parametrize("name", ["Frobenius", "Spectral"])
@@ -115,7 +115,7 @@ def test_the_gauge_is_the_conjugate_of_the_support(name: str) -> None:
     short = torch.stack([S / region.support(S) for S in grid])
     for Q in plane(2):
         best = (short * Q).sum((1, 2)).max()
-        assert 0.99 * region.gauge(Q) <= best <= (1 + 1e-7) * region.gauge(Q)
+        assert 0.97 * region.gauge(Q) <= best <= (1 + 1e-7) * region.gauge(Q)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_factor_without_cost_says_so() -> None:
 @pytest.mark.parametrize("name", [name for name in REGIONS if name != "Kronecker"])
 def test_regions_are_convex(name: str) -> None:
     """gauge(a + b) <= gauge(a) + gauge(b)."""
-    found = laws.members(REGIONS[name], FULL, 3)
+    found = laws.members(REGIONS[name], N)
     for a, b in itertools.pairwise(found):
         assert REGIONS[name].gauge(a + 0.3 * b) <= 1.3 * (1 + 1e-9)
 
@@ -180,5 +180,5 @@ def test_projections_are_nearest() -> None:
         Q = 2 * laws.turn(torch.randn(N, dtype=torch.float64), seed)
         P = region.project(Q)
         assert region.contains(P)
-        for X in laws.members(region, Q, 6):
+        for X in laws.members(region, N):
             assert pairing(Q - P, X - P) <= 1e-9
