@@ -11,7 +11,7 @@ from fallline.theory import Mode, bend, best, drop, edge, lagged, spread, steady
 
 BETAS = torch.tensor([0.0, 0.3, 0.5, 0.9, 0.99], dtype=torch.float64)
 NUS = torch.tensor([0.0, 0.4, 0.9, 1.0], dtype=torch.float64)
-A = torch.linspace(0.01, 60, 400, dtype=torch.float64)
+A = torch.linspace(0.01, 60, 200, dtype=torch.float64)
 
 
 def grid():
@@ -58,7 +58,7 @@ def test_the_edge_is_that_of_torchs_scale_and_of_our_optimizer(form, beta):
 
 @pytest.mark.parametrize("rough", [0.0, 0.3, 1.0, 3.0])
 def test_rough_noise_shrinks_the_stable_region_as_the_formula_says(rough):
-    mode = Mode(*torch.meshgrid(torch.linspace(0.01, 40, 173).double(), BETAS, NUS, indexing="ij"))
+    mode = Mode(*torch.meshgrid(torch.linspace(0.01, 40, 87).double(), BETAS, NUS, indexing="ij"))
     radius = by_force(mode, rough)
     clear = (radius - 1).abs() > 1e-9
     assert torch.equal(steady(mode, rough)[clear], radius[clear] < 1)
@@ -75,7 +75,7 @@ def test_the_spread_is_the_sum_of_squares_of_the_impulse_response(beta, nu):
         mode = Mode(torch.tensor(a).double(), torch.tensor(beta).double(), nu)
         state = torch.stack([-(1 - mode.nu * mode.beta), (1 - mode.beta) / mode.a])  # of m in units of a
         power, M = torch.zeros(()).double(), mode.matrix
-        for _ in range(4000):
+        for _ in range(2500):
             power, state = power + state[0] ** 2, M @ state
         assert torch.allclose(power, spread(mode), rtol=1e-8)
 
@@ -93,7 +93,7 @@ def test_the_spread_is_that_of_a_simulation(beta):
     )
 
 
-def walk(beta, a, steps=200_000):
+def walk(beta, a, steps=100_000):
     """Gradients and true gradients of one mode at its floor, h = sigma = 1."""
     x = m = 0.0
     true, noise = [], torch.randn(steps, dtype=torch.float64).tolist()
@@ -111,28 +111,28 @@ def test_the_autocorrelation_at_the_floor_is_that_of_a_simulation(beta):
     r, R = lagged(0.5, beta, 6)
     for k in range(6):
         late, early = slice(k, None), slice(None, len(g) - k)
-        assert float((true[late] * g[early]).mean()) == pytest.approx(float(r[k]), abs=0.01)
-        assert float((g[late] * g[early]).mean()) == pytest.approx(float(R[k]), abs=0.01)
+        assert float((true[late] * g[early]).mean()) == pytest.approx(float(r[k]), abs=0.015)
+        assert float((g[late] * g[early]).mean()) == pytest.approx(float(R[k]), abs=0.015)
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.0])
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("a", [0.1, 0.5, 1.5])
 def test_at_the_floor_nothing_drops_though_the_pay_is_positive(a, beta, nu):
-    r, R = lagged(a, beta, 4000, nu)
+    r, R = lagged(a, beta, 600, nu)
     assert R[0] + 2 * R[1:].sum() == pytest.approx(0, abs=1e-9)
-    q = taps(beta, nu, 4000)
+    q = taps(beta, nu, 600)
     # h = sigma = 1: c_k = R_k, and its own filter wins nothing in a step of its own eta = a
     assert float(drop(q, r, R, a)) == pytest.approx(0, abs=1e-12)
     assert (q * R).sum() > 0.1 * q[0]  # what the same-batch pay believes to win
 
 
 def test_at_the_floor_of_plain_descent_every_score_wants_no_memory():
-    r, R = lagged(0.5, 0.0, 4000)
+    r, R = lagged(0.5, 0.0, 600)
     assert torch.allclose(r[1:20], -0.5 * 0.5 ** torch.arange(19).double() / 1.5)
-    pay = [float((taps(b, 1.0, 4000) * R).sum() / taps(b, 1.0, 4000).norm()) for b in (0.0, 0.5, 0.9, 0.99)]
+    pay = [float((taps(b, 1.0, 600) * R).sum() / taps(b, 1.0, 600).norm()) for b in (0.0, 0.5, 0.9, 0.99)]
     assert pay == sorted(pay, reverse=True)
-    assert all((taps(b, 1.0, 4000)[1:] * R[1:]).sum() < 0 for b in (0.5, 0.9, 0.99))  # held out: worse than nothing
+    assert all((taps(b, 1.0, 600)[1:] * R[1:]).sum() < 0 for b in (0.5, 0.9, 0.99))  # held out: worse than nothing
 
 
 def test_the_best_step_is_the_best_of_a_grid():

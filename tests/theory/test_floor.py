@@ -16,7 +16,7 @@ def bowl(sigma):
 
 
 def test_the_course_is_that_of_a_simulation():
-    steps, runs = 150, 20_000
+    steps, runs = 150, 8_000
     eta = torch.linspace(0.6, 0.1, steps, dtype=torch.float64)
     beta = torch.where(torch.arange(steps) < 60, 0.9, 0.4).double()
     x, m, losses = torch.ones(runs, 3).double(), torch.zeros(runs, 3).double(), []
@@ -24,13 +24,13 @@ def test_the_course_is_that_of_a_simulation():
         m = b * m + (1 - b) * (H * x + 0.5 * torch.randn(runs, 3, dtype=torch.float64))
         x = x - e * m
         losses.append((H * x.square()).sum(-1).mean() / 2)
-    assert torch.allclose(torch.stack(losses), course(bowl(0.5), eta, beta), rtol=0.03)
+    assert torch.allclose(torch.stack(losses), course(bowl(0.5), eta, beta), rtol=0.05)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0])
 def test_the_course_ends_at_the_floor(sigma):
     eta = torch.tensor(0.7, dtype=torch.float64)
-    last = course(bowl(sigma), eta.expand(4000, 1), BETAS)[-1]
+    last = course(bowl(sigma), eta.expand(2500, 1), BETAS)[-1]
     assert torch.allclose(last, floor(bowl(sigma), eta, BETAS), rtol=1e-8)
 
 
