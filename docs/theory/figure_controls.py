@@ -1,7 +1,7 @@
 """Draws docs/theory/controls.svg and prints its table: what is momentum's, and what is the learning rate's?
 
 The noisy quadratic of fallline.race.check, the learning rate tuned for every row. Run it as a script.
-Mean loss over the run, mean of the seeds, at the best eta of .0125, .025, ... .8. Everything steps by eta * scale * buf.
+Mean loss over the run, mean of the seeds, at the best eta of .0125, .025, ... .8. Steps are eta * scale * buf.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def draw(table: Tensor, path: Tensor) -> Figure:
     left.axhline(1, color="#90a4ae", lw=0.8)
     left.set_xticks(range(3), [f"σ = {s:g}" for s in check.SIGMAS[1:]])
     left.set_title("Mean loss over that of the best fixed β, η tuned", loc="left", fontsize=11)
-    left.set_ylim(0.5, 1.4)
+    left.set_ylim(0, 1.5)
     left.legend(fontsize=8, ncols=2, frameon=False, loc="upper left")
     for k, color in zip((1, 2, 3), ("#56B4E9", "#0072B2", "#08306b"), strict=True):
         smooth = GAIN[path[:, k]].unfold(0, 50, 50).mean(-1)

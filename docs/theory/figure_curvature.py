@@ -27,7 +27,7 @@ def radius(axes: Axes) -> None:
     left = Mode(a, beta).radius
     shown = axes.pcolormesh(BETA, size, torch.where(left < 1, left, torch.nan), cmap="viridis", vmin=0, rasterized=True)
     axes.plot(BETA, (1 - BETA.sqrt()) ** 2 / (1 - BETA), "w--", lw=1.3)
-    axes.text(0.62, 0.035, "as fast as it gets", color="white", fontsize=9, rotation=-15)
+    axes.text(0.1, 0.002, "dashed: as fast as it gets at this β", color="black", fontsize=9)
     axes.set_yscale("log")
     axes.figure.colorbar(shown, ax=axes, label="what a step leaves of x (root)")
     axes.set_title("EMA: white is unstable", loc="left", fontsize=11)
@@ -79,9 +79,8 @@ def winners(axes: Axes, tuned: bool, steps: int = 1000) -> None:
     name = "each β at its own best η" if tuned else "one unit-energy step .05 for all"
     axes.set_title(f"Loss after {steps} steps over the best,\n{name}", loc="left", fontsize=11)
     axes.legend(frameon=False, fontsize=9)
-    print(
-        name, *(f"{s:.3g}: {[round(float(v), 3) for v in row / row.min()]}" for s, row in zip(SIGMAS, table)), sep="\n"
-    )
+    rows = zip(SIGMAS.tolist(), (table / table.amin(-1, keepdim=True)).tolist(), strict=True)
+    print(name, *(f"{sigma:.3g}: {[round(v, 3) for v in row]}" for sigma, row in rows), sep="\n")
 
 
 def short(axes: Axes, steps: int = 2000) -> None:
