@@ -57,7 +57,7 @@ def test_out_of_the_stable_region_there_is_no_floor():
     assert levels.isfinite().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("sigma, factor", [(0.01, 5), (0.1, 4), (0.3, 1.7), (1.0, 1.4)])
+@pytest.mark.parametrize("sigma, factor", [(0.1, 4), (1.0, 1.4)])
 def test_the_greedy_learning_rate_is_short_sighted(sigma, factor):
     two, steps = Bowl(H[[0, 2]], torch.ones(2).double(), sigma), 2000
     rates, losses = greedy(two, steps)
