@@ -21,7 +21,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow crash fuzz triton table norms transfer speed polar conformance hosts clean distclean
+.PHONY: help race test check format slow crash fuzz triton table norms transfer speed polar figures conformance hosts clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ speed: $(VENV)/.bench  ## time steps against torch's and other libraries', and w
 
 polar: $(VENV)/.race  ## compare ways to a polar factor with torch's, and write docs/polar.* anew (five minutes)
 	$(PY) -m benchmarks.polar $(POLAR)
+
+figures: $(VENV)/.race  ## draw the pictures of docs/theory anew
+	for script in docs/theory/figure_*.py; do echo $$script; $(PY) $$script || exit 1; done
 
 # Part of it, without what needs a host's packages or several processes: make conformance CONFORMANCE=--quick
 conformance: $(VENV)/.hosts  ## examine ours and torch's optimizers line by line, and write docs/conformance.* anew

@@ -6,7 +6,20 @@ from .curvature import Mode, bend, best, drop, edge, spread, steady
 from .data import Data
 from .diagonal import Diagonal, costs
 from .endpoint import LeastSquares, commutator, complexity, decayed, end, filtered, kernel, switched
-from .family import Bank, adam, best_mix, best_momentum, fir, momentum, momentum_pay, momentum_rate, nesterov, nesterov_pay, quasi, quasi_pay
+from .family import (
+    Bank,
+    adam,
+    best_mix,
+    best_momentum,
+    fir,
+    momentum,
+    momentum_pay,
+    momentum_rate,
+    nesterov,
+    nesterov_pay,
+    quasi,
+    quasi_pay,
+)
 from .filter import Filter, coordinatewise, pay, scalar
 from .floor import Bowl, course, floor, greedy, lagged
 from .frobenius import Frobenius
@@ -18,7 +31,19 @@ from .product import Product
 from .projection import best_ray, cone_mixture, matched, nearest_ray, project, share
 from .region import Projecting, Region, pairing, rooted
 from .spectral import Spectral
-from .stability import agreement, bernstein, cantelli, correlated, effective, gaps, gaussian, regret_limit, round_limit, samples, support_limit
+from .stability import (
+    agreement,
+    bernstein,
+    cantelli,
+    correlated,
+    effective,
+    gaps,
+    gaussian,
+    regret_limit,
+    round_limit,
+    samples,
+    support_limit,
+)
 from .validation import Score, cross, half_batches, later_batch, noise_power, same_batch
 
 __all__ = [
