@@ -10,11 +10,14 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from fallline.theory import Data, Diagonal, Frobenius, Region, Spectral, costs, rooted
+
+matplotlib.rcParams["svg.hashsalt"] = "fallline"  # the same numbers give the same file
 
 N, STEPS, SEEDS = 12, 150, 3
 RATES = [10 ** (k / 2) for k in range(-6, 3)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib.figure import Figure
 
 import fallline
 from fallline.race.digit import MLP
 from fallline.theory import best_momentum, momentum, momentum_pay, pay, traces
+
+matplotlib.rcParams["svg.hashsalt"] = "fallline"  # the same numbers give the same file
 
 LAGS, STEPS = 200, 300
 BETAS = torch.cat([torch.linspace(0, 0.9, 91), torch.linspace(0.9, 0.995, 60)[1:]]).double()

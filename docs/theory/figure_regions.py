@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from fallline.theory import Data, Diagonal, Frobenius, Region, Spectral
+
+matplotlib.rcParams["svg.hashsalt"] = "fallline"  # the same numbers give the same file
 
 M = torch.diag(torch.tensor([1.0, 0.3]).double())
 REGIONS: dict[str, Region] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib.figure import Figure
 
@@ -18,6 +19,8 @@ from fallline.theory import (
     regret_limit,
     round_limit,
 )
+
+matplotlib.rcParams["svg.hashsalt"] = "fallline"  # the same numbers give the same file
 
 RUNS = 20_000
 SAMPLES = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
