@@ -259,3 +259,12 @@ def test_readme_has_one_line_per_folder() -> None:
     lines = re.findall(r"^[\s|*`\-├└─│]*(?:src/fallline/)?([a-z]+)/(?![\w.])", readme.read_text(encoding="utf-8"), re.M)
     listed = [one for one in lines if not (ROOT / one).is_dir()]  # benchmarks/, docs/ and the like may be listed too
     assert sorted(listed) == FOLDERS, "a line for each folder opens with its name: `core/` ..."
+
+
+def test_no_file_is_called_as_what_its_folder_exports() -> None:
+    """Importing the file would put a module where the name is expected, depending on who imports first."""
+    for index in sorted([*SOURCE.glob("**/__init__.pyi"), SOURCE / "theory" / "__init__.py"]):
+        tree = ast.parse(index.read_text(encoding="utf-8"))
+        names = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        files = {one.stem for one in index.parent.iterdir() if one.suffix == ".py" or one.is_dir()}
+        assert not names & files, f"{index.parent.name}: {names & files}"

@@ -13,7 +13,7 @@ from .root import inverse_root
 from .rotated import RotatedMoment
 from .row import Columns, Rows
 from .schatten import KyFan, Nuclear, Schatten
-from .shaped import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
+from .shape import FACTORS, FanIn, FanOut, FanRatio, Keller, MatchRMS, Shaped, shaped
 from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral

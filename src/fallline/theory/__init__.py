@@ -2,6 +2,7 @@
 
 from .autocorrelation import Arma, Autocorrelation, convolve, noisy, recorded, traces
 from .ball import Ball
+from .bowl import Bowl, course, floor, greedy, lagged
 from .curvature import Mode, bend, best, drop, edge, spread, steady
 from .data import Data
 from .diagonal import Diagonal, costs
@@ -21,7 +22,6 @@ from .family import (
     quasi_pay,
 )
 from .filter import Filter, coordinatewise, pay, scalar
-from .floor import Bowl, course, floor, greedy, lagged
 from .frobenius import Frobenius
 from .intersection import Intersection
 from .kronecker import Kronecker

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.rule import Rule
 from ..metrics import Clip, Soft, Spectrum
-from ..metrics.shaped import shaped
+from ..metrics.shape import shaped
 from .choice import Momentum
 from .routed import REST, Engine, Group, Routed
 
