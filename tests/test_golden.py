@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from fallline.zoo.registry import REGISTRY
+from fallline.zoo.registry import ENTRIES, REGISTRY
 from sampler import noisy_descent
 
 GOLDEN = {
@@ -55,9 +55,9 @@ GOLDEN = {
     "macro": 1183.8188442425267,
     "sso": 1179.6948303713343,
     "spel": 40.90980763816971,
-    "lmo_igt": 1207.7669617899483,
+    "lmo-igt": 1207.7669617899483,
     "pion": 1196.1571042835633,
-    "intrinsic_muon": 1207.1198833165436,
+    "intrinsic-muon": 1207.1198833165436,
     "trust-region": 1206.7535857712423,
     "dion": 1204.3199930005242,
     "dion2": 1204.0029933647686,
@@ -83,3 +83,7 @@ def test_golden(name):
         opt.step()
     value = sum(float(p.detach().sum()) for p in params)
     assert value == pytest.approx(GOLDEN.get(name), rel=1e-11), f"{name}: {value!r}"
+
+
+def test_every_name_is_registered_once_and_has_its_number():
+    assert sorted(entry.name for entry in ENTRIES) == sorted(GOLDEN)

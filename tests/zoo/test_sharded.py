@@ -26,7 +26,7 @@ from fallline import (
 from fallline.zoo.registry import REGISTRY
 from kit import stream, weights
 
-NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo_igt", "pion", "intrinsic_muon"]
+NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo-igt", "pion", "intrinsic-muon"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 

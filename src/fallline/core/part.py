@@ -167,6 +167,26 @@ class Map(Part):
         """The transformed field; called once per step, so that it may remember what it saw."""
 
 
+@dataclass(frozen=True)
+class Around(Part):
+    """A part around a metric: it remembers what the metric remembers, and learns if that learns."""
+
+    metric: Metric
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The metric's."""
+        return self.metric.memory(p)
+
+    @property
+    def observes(self) -> bool:
+        """Whether the metric does."""
+        return self.metric.observes
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """The metric's."""
+        self.metric.observe(g, mem, t)
+
+
 class Step(Part):
     """How far to go."""
 

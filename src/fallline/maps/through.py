@@ -10,12 +10,12 @@ from torch import Tensor
 from ..core.error import SlotError
 from ..core.field import Field
 from ..core.memory import Memory
-from ..core.part import Map, Metric
+from ..core.part import Around, Map, Metric
 
 
 @final
 @dataclass(frozen=True)
-class Through(Map):
+class Through(Around, Map):
     """u goes through another metric first, or afterwards: metric.direction(u).
 
     Through(Sign()) is the sign of every entry, Through(SecondMoment(b)) Adam's whitening; the metric watches the raw
@@ -33,19 +33,6 @@ class Through(Map):
     def __post_init__(self) -> None:
         if not isinstance(self.metric, Metric):
             raise SlotError(f"Through needs a Metric, such as Sign(), but got {self.metric!r}.")
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The metric's."""
-        return self.metric.memory(p)
-
-    @property
-    def observes(self) -> bool:
-        """Whether the metric learns."""
-        return self.metric.observes
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """The metric's."""
-        self.metric.observe(g, mem, t)
 
     def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """metric.direction(u)."""

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ..core.field import Bundle, Field, count, each, inner, tensors_of
 from ..core.memory import Memory
-from ..core.part import Ball, Metric
+from ..core.part import Around, Ball, Metric
 from .power import unit
 
 
 @final
 @dataclass(frozen=True)
-class Weighted(Metric):
+class Weighted(Around, Metric):
     """A ball that is smaller by s: norm s N(w), dual N'(g) / s, direction d(u) / s.
 
     1 / s is the radius (Scion) or the mass (Modula) of a layer among others. s > 0. It sees what its metric sees,
@@ -44,19 +44,6 @@ class Weighted(Metric):
     def matrix(self) -> bool:  # type: ignore[override]
         """The metric's."""
         return self.metric.matrix
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The metric's."""
-        return self.metric.memory(p)
-
-    @property
-    def observes(self) -> bool:
-        """Whether the metric does."""
-        return self.metric.observes
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """The metric's."""
-        self.metric.observe(g, mem, t)
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """d(u) / s."""
@@ -126,7 +113,7 @@ class OwnDual(Metric):
 
 @final
 @dataclass(frozen=True)
-class Exact(Ball):
+class Exact(Around, Ball):
     """A direction of exactly this root mean square, whatever it was: d(u) = rms sqrt(m n) d_N(u) / norm_F(d_N(u)).
 
     Every matrix of a stack for itself; 0 for 0. Unlike with `MatchRMS`, rank and errors of a polar factor do not show.
@@ -147,19 +134,6 @@ class Exact(Ball):
     def __post_init__(self) -> None:
         if not (isinstance(self.rms, (int, float)) and 0.0 < self.rms < torch.inf):
             raise ValueError(f"Invalid rms: {self.rms!r}; a root mean square is a number > 0.")
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The metric's."""
-        return self.metric.memory(p)
-
-    @property
-    def observes(self) -> bool:
-        """Whether the metric does."""
-        return self.metric.observes
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """The metric's."""
-        self.metric.observe(g, mem, t)
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """rms d_N(u) / RMS(d_N(u))."""

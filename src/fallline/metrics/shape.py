@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ..core.field import Field, each, tensors_of
 from ..core.memory import Memory
-from ..core.part import Metric
+from ..core.part import Around, Metric
 from .resized import Exact, OwnDual
 
 
 @dataclass(frozen=True)
-class Shaped(Metric):
+class Shaped(Around, Metric):
     """A metric whose directions are longer by a factor of the matrix's shape: norm / s, dual * s, direction * s."""
 
     metric: Metric
@@ -29,19 +29,6 @@ class Shaped(Metric):
     @abstractmethod
     def factor(self, m: int, n: int) -> float:
         """s, for m outputs and n inputs."""
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The metric's."""
-        return self.metric.memory(p)
-
-    @property
-    def observes(self) -> bool:
-        """Whether the metric does."""
-        return self.metric.observes
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """The metric's."""
-        self.metric.observe(g, mem, t)
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """s direction(u)."""

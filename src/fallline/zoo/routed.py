@@ -223,6 +223,10 @@ class Routed(Descent):
         bank = [QuasiHyperbolic(b, b if group["nesterov"] else 1.0) for b in momenta]
         return self.choice.filter(bank, judge=self.judge) if group["candidates"] else bank[0]
 
+    def unbiased(self, group: Group) -> Filter:
+        """Adam's first moment, unbiased from the first step, or a choice among averages."""
+        return self.average(group) if group["candidates"] else EMA(group["momentum"])
+
     def ball(self, group: Group) -> Filter:
         """g + mu h with h the heavy ball (Nesterov), h itself, or a choice among averages, which are its 1 - mu."""
         if group["candidates"]:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..core.part import Metric
 from ..core.rule import Rule
-from ..filters import EMA
 from ..metrics import Grafted, Kronecker, Kullback, SecondMoment
 from .choice import Momentum
 from .routed import REST, Engine, Group, Routed
@@ -51,20 +50,14 @@ class Shampoo(Routed):
         **engine: Unpack[Engine],
     ) -> None:
         self.graft = graft
-        numbers = {
-            "momentum": momentum,
-            "beta2": beta2,
-            "floor": floor,
-            "weight_decay": weight_decay,
-            "nesterov": False,
-        }
-        super().__init__(params, lr, numbers | {"every": every, "largest": largest} | REST, **engine)
+        numbers = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": False, "beta2": beta2}
+        numbers |= {"floor": floor, "every": every, "largest": largest}
+        super().__init__(params, lr, numbers | REST, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, both roots, another's length, decay."""
         roots = Kronecker(group["beta2"], every=group["every"], eps=group["floor"], largest=group["largest"])
-        remember = self.average(group) if group["candidates"] else EMA(group["momentum"])
-        return self.rule_of(remember, Grafted(roots, self.graft) if self.graft else roots, group)
+        return self.rule_of(self.unbiased(group), Grafted(roots, self.graft) if self.graft else roots, group)
 
 
 class KLShampoo(Routed):
@@ -102,5 +95,4 @@ class KLShampoo(Routed):
     def matrix(self, group: Group) -> Rule:
         """Average, both roots, decay."""
         roots = Kullback(group["beta2"], group["every"], group["floor"], group["largest"])
-        remember = self.average(group) if group["candidates"] else EMA(group["momentum"])
-        return self.rule_of(remember, roots, group)
+        return self.rule_of(self.unbiased(group), roots, group)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..combines import Trailing
 from ..core.rule import Rule
-from ..filters import EMA, Late
+from ..filters import Late
 from ..metrics import RotatedMoment
 from ..steps import Wait
 from .choice import Momentum
@@ -49,11 +49,12 @@ class SOAP(Routed):
         **engine: Unpack[Engine],
     ) -> None:
         numbers = {"momentum": momentum, "beta2": beta2, "eps": eps, "weight_decay": weight_decay, "nesterov": False}
-        numbers |= {"every": every, "largest": largest, "betas": (0.95, 0.95)}
+        numbers |= {"every": every, "largest": largest, "rest_betas": (0.95, 0.95)}
         super().__init__(params, lr, numbers, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """A late average, the turned second moment, decay after the step."""
         metric = RotatedMoment(group["beta2"], group["eps"], group["every"], group["largest"])
-        remember = self.average(group) if group["candidates"] else Late(EMA(group["momentum"]))
+        average = self.unbiased(group)
+        remember = average if group["candidates"] else Late(average)
         return self.rule_of(remember, metric, group, step=Wait(), combine=Trailing(group["weight_decay"]))
