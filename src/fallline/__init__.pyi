@@ -7,6 +7,7 @@ from .combines import (
     FrobeniusSphere,
     LowRankPair,
     ObliqueSphere,
+    PrimalAverage,
     Retract,
     SolvedSphere,
     SpectralSphere,
@@ -82,7 +83,17 @@ from .metrics import (
     Weighted,
 )
 from .selectors import Cone, Fixed, Greedy, Replay, Span
-from .steps import AdaGradNorm, ColumnRatio, Constant, DualNorm, EscapeVelocity, LargestDual, NormRatio, Wait
+from .steps import (
+    AdaGradNorm,
+    ColumnRatio,
+    Constant,
+    DualNorm,
+    EscapeVelocity,
+    LargestDual,
+    NormRatio,
+    ProdigyStep,
+    Wait,
+)
 from .writes import Kahan, Nearest, Stochastic
 from .zoo import (
     ASGO,
@@ -236,8 +247,10 @@ __all__ = [
     "PolarGrad",
     "Power",
     "Preconditioned",
+    "PrimalAverage",
     "Primed",
     "Probe",
+    "ProdigyStep",
     "QuasiHyperbolic",
     "QuasiNorm",
     "Replay",

@@ -2,6 +2,7 @@ from .anchor import Anchor
 from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
 from .pair import LowRankPair
+from .primal import PrimalAverage
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
 from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
@@ -18,6 +19,7 @@ __all__ = [
     "FrobeniusSphere",
     "LowRankPair",
     "ObliqueSphere",
+    "PrimalAverage",
     "Retract",
     "SolvedSphere",
     "SpectralSphere",

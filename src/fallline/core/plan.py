@@ -20,11 +20,11 @@ from .block import blocks, cut, decided, make_chunk
 from .border import dtensor
 from .chooser import Chooser
 from .chunk import Chunk
+from .dial import Dial, dials
 from .kernel import route
 from .kernel.formula import Formula
 from .kernel.record import Cut, Numbers
 from .memory import Memory, State, share
-from .report import Dial, dials
 from .rule import Rule
 from .section import Section
 from .survey import Ground, Survey, ground, survey

@@ -2,6 +2,7 @@ from .constant import Constant
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .prodigy import ProdigyStep
 from .wait import Wait
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "EscapeVelocity",
     "LargestDual",
     "NormRatio",
+    "ProdigyStep",
     "Wait",
 ]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field, total
+from ..measure import Moment
 from ..memory import Memory
 from ..rule import SIZE, Rule
 from .symbol import Program
@@ -63,7 +64,7 @@ class Sight:
         g = rule.gradient(g.neg() if self.maximize else g, p, mem, self.t)
         told: dict[str, Tensor] = {}
         if reading in ("scout", "first", "whole"):
-            rule.remember(g, mem, self.t)
+            rule.remember(g, mem, self.t, self.lr)
             told = self.measured(g)
         elif reading == "walk":
             rule.metric.observe(g, mem["metric"], self.t)
@@ -78,7 +79,7 @@ class Sight:
     def measured(self, g: Field) -> dict[str, Tensor]:
         """What the rule measures, the only time that it may ask for sums: elsewhere it would not wait for them."""
         self.tape.measuring = True
-        told = self.rule.measure(g, self.mem, self.t)
+        told = Moment(self.rule, g, self.mem, self.t, self.lr).measure()
         self.tape.measuring = False
         return told
 
