@@ -85,6 +85,7 @@ from .metrics import (
 from .selectors import Cone, Fixed, Greedy, Replay, Span
 from .steps import (
     AdaGradNorm,
+    AnchoredStep,
     ColumnRatio,
     Constant,
     DualNorm,
@@ -167,6 +168,7 @@ __all__ = [
     "AdamW",
     "AgreementError",
     "Anchor",
+    "AnchoredStep",
     "AuON",
     "Awake",
     "Bank",

@@ -1,3 +1,4 @@
+from .anchored import AnchoredStep
 from .constant import Constant
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
@@ -7,6 +8,7 @@ from .wait import Wait
 
 __all__ = [
     "AdaGradNorm",
+    "AnchoredStep",
     "ColumnRatio",
     "Constant",
     "DualNorm",
