@@ -1,4 +1,5 @@
 from .constant import Constant
+from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
@@ -9,6 +10,8 @@ __all__ = [
     "AdaGradNorm",
     "ColumnRatio",
     "Constant",
+    "DoGStep",
+    "DoWGStep",
     "DualNorm",
     "EscapeVelocity",
     "LargestDual",
