@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -111,6 +111,11 @@ class Chooser(Part):
     def circle(self, metric: Metric) -> type[Metric] | None:
         """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
         return None if self.across else type(self.judge or metric)
+
+    @property
+    def peer(self) -> Chooser:
+        """The part as those see it who decide with it: across metrics, whoever judges."""
+        return replace(self, judge=None) if self.across and self.judge else self  # type: ignore[call-arg]
 
     @property
     @abstractmethod
