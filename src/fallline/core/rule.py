@@ -212,6 +212,8 @@ class Rule:
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
         u = self.before(u, mem["before"], t) if self.before else u
+        if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
+            mem["metric"].unit.copy_(unit)
         d = self.metric.direction(u, mem["metric"], t)
         d = self.after(d, mem["after"], t) if self.after else d
         size = self.step.size(lr, u, d, mem["step"], t)

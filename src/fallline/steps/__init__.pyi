@@ -1,5 +1,6 @@
 from .anchored import AnchoredStep
 from .constant import Constant
+from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
@@ -11,6 +12,8 @@ __all__ = [
     "AnchoredStep",
     "ColumnRatio",
     "Constant",
+    "DoGStep",
+    "DoWGStep",
     "DualNorm",
     "EscapeVelocity",
     "LargestDual",

@@ -5,6 +5,7 @@ from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
@@ -20,6 +21,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .scion import Scion
@@ -53,12 +55,15 @@ __all__ = [
     "DeVAEuclid",
     "Dion",
     "Dion2",
+    "DoG",
+    "DoWG",
     "Freon",
     "HTMuon",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
+    "LDoG",
     "Lion",
     "Macro",
     "MuCon",
@@ -70,6 +75,7 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "Prodigy",
     "Scion",
     "Shampoo",
     "Soda",

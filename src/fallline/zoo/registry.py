@@ -16,6 +16,7 @@ from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
@@ -31,6 +32,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
@@ -137,5 +139,9 @@ ENTRIES = (
     Entry("softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", _cast(SoftMuon, 0.02)),
     Entry("nordion2", "microsoft/dion", "slices, feedback → spectral → rows", _cast(NorDion2, 0.01)),
     Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", _cast(MuCon, 0.02)),
+    Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
+    Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
+    Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
+    Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
