@@ -34,7 +34,7 @@ class Evaluation:
         opt._allocate(sections)
         self.live = []
         for chunk in make_plan(opt.param_groups, sections, opt.state, WHOLE, everyone=True).chunks:
-            trained = chunk.rule.combine.settled(chunk.p, chunk.mem["combine"], chunk.t)
+            trained = chunk.rule.settled(chunk.p, chunk.mem, chunk.t)
             for owner, p, x in zip(chunk.owners, tensors_of(chunk.p), tensors_of(trained), strict=True):
                 self.live.append((owner, p, p.clone()))
                 p.copy_(x)

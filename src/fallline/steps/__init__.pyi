@@ -4,6 +4,7 @@ from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
@@ -15,4 +16,5 @@ __all__ = [
     "NormRatio",
     "ProdigyStep",
     "Wait",
+    "Warmup",
 ]

@@ -6,6 +6,7 @@ from .auon import AuON
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -70,6 +71,8 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",
