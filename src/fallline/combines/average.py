@@ -89,7 +89,7 @@ def check_inner(part: Combine, combine: Combine, flat: bool = False) -> None:
     name = type(part).__name__
     if not isinstance(combine, Combine) or combine.ahead or combine.walks > 1 or isinstance(combine, Chooser):
         raise ValueError(f"{name} cannot average weights that move by {combine}; take Decoupled(), say.")
-    if flat and (combine.matrix or combine.together or type(combine).tangent is not Combine.tangent):
+    if flat and (not combine.elementwise or combine.matrix or type(combine).tangent is not Combine.tangent):
         raise ValueError(
             f"{name} takes gradients at an average, which does not lie where {combine} keeps the weights. Take "
             f"Averaged({combine}), an average beside them."
