@@ -105,8 +105,9 @@ class Rule:
 
     @property
     def scouts(self) -> bool:
-        """Whether some part judges on a sample, so that it can decide before anybody has seen everything."""
-        return any(part.measures and part.runs(SIZE) is not None for part in self.choosers.values())
+        """Whether all that measure judge on a sample, so that they can decide before anybody has seen everything."""
+        judges = [part.runs(SIZE) is not None for part in self.choosers.values() if part.measures]
+        return bool(judges) and all(judges)
 
     def computes_in(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of memory and arithmetic for weights of a (real) dtype: never narrower than they."""
