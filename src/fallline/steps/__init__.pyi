@@ -6,6 +6,7 @@ from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
@@ -20,4 +21,5 @@ __all__ = [
     "NormRatio",
     "ProdigyStep",
     "Wait",
+    "Warmup",
 ]
