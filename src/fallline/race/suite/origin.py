@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from fallline.race.suite.entrant import MAKERS, Ours
 
@@ -23,16 +24,20 @@ from fallline.race.suite.entrant import MAKERS, Ours
 def origin(maker: str) -> str:
     """Versions, and a digest where the optimizer is ours."""
     versions = f"torch {torch.__version__} python {platform.python_version()}"
-    make = MAKERS[maker]
-    return f"{versions} fallline {digest(make)}" if isinstance(make, Ours) else versions
+    return f"{versions} fallline {digest(maker)}" if isinstance(MAKERS[maker], Ours) else versions
 
 
-def digest(make: Ours) -> str:
-    """Of its sentences on a small network of many roles, and of the files behind them."""
+def built(maker: str) -> Optimizer:
+    """The first optimizer that it makes of a small network of many roles, with its own defaults."""
+    network = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 4), nn.Linear(4, 9))
+    return MAKERS[maker](network, {})[0]
+
+
+def digest(maker: str) -> str:
+    """Of its sentences on a small network, and of the files behind them."""
     import fallline
 
-    network = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 4), nn.Linear(4, 9))
-    optimizer: Any = make(network, {})[0]
+    optimizer: Any = built(maker)
     rules = [section.rule for section in optimizer._sections()]
     kinds = {kind for kind in type(optimizer).__mro__} | {type(part) for rule in rules for part in parts(rule)}
     files = sorted({inspect.getfile(kind) for kind in kinds if ours(kind)})

@@ -52,14 +52,23 @@ class Suite:
         """Those that cannot, and why."""
         return {entrant.name: entrant.missing for entrant in entered(self.entrants) if entrant.missing}
 
+    @property
+    def count(self) -> int:
+        """How many seeds."""
+        return self.seeds or (1 if self.quick else 3)
+
+    def steps(self, problem: Problem) -> int:
+        """Steps of a run."""
+        return problem.steps // (2 if self.quick else 1)
+
     def trials(self, problem: Problem, entrant: Entrant, points: list[Point]) -> list[Trial]:
         """These configurations with every seed."""
-        mark, steps = problem.fingerprint(self.data), problem.steps // (2 if self.quick else 1)
+        mark, steps = problem.fingerprint(self.data), self.steps(problem)
         numbers, source = entrant.numbers, origin(entrant.maker)
         return [
             Trial(problem.name, mark, entrant.maker, p.lr, p.beta, p.schedule, numbers, seed, steps, source)
             for p in points
-            for seed in range(self.seeds or (1 if self.quick else 3))
+            for seed in range(self.count)
         ]
 
     @property

@@ -143,7 +143,9 @@ def checkout() -> str | None:
 
 
 def work(t: Trial, store: Store, data: Path | None) -> Record:
-    """Run a trial and keep its record."""
+    """Run a trial and keep its record, unless another process has done so meanwhile."""
+    if done := store.load(t.key):
+        return done
     record = run(t, data)
     store.save(record)
     return record
