@@ -23,7 +23,10 @@ def ratios(costs: Sequence[float]) -> list[float]:
     ([2.0, 1.0, inf], [inf])
     """
     least = min(costs)
-    return [cost / least if math.isfinite(cost) else math.inf for cost in costs]
+    return [
+        1.0 if cost == least < math.inf else cost / least if least and math.isfinite(cost) else math.inf
+        for cost in costs
+    ]
 
 
 def profile(found: Sequence[float], tau: float) -> float:

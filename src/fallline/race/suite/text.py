@@ -112,10 +112,10 @@ def lora(seed: int, data: Path | None) -> Training:
 
     Only the factors of the blocks' layers learn; embedding, norms and head stay as they are.
     """
-    model = GPT(LETTERS, WIDTH, 2)
-    model.load_state_dict(schooled())
-    model.requires_grad_(False)
     with seeded(seed):
+        model = GPT(LETTERS, WIDTH, 2)
+        model.load_state_dict(schooled())
+        model.requires_grad_(False)
         for path, layer in list(model.blocks.named_modules()):
             if isinstance(layer, nn.Linear):
                 model.blocks.set_submodule(path, Adapted(layer))

@@ -103,7 +103,7 @@ def march(watch: Watch, tell: bool) -> bool:
     if not math.isfinite(loss.item()):
         return False
     loss.backward()
-    told: Any = (lambda: loss) if tell else None
+    told: Any = loss.detach if tell else None
     try:
         for optimizer in watch.optimizers:
             optimizer.step(told)
