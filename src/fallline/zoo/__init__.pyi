@@ -3,6 +3,7 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .auto import Auto
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
@@ -52,6 +53,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuON",
+    "Auto",
     "DeVA",
     "DeVAEuclid",
     "Dion",
