@@ -1,3 +1,4 @@
+from .anchored import AnchoredStep
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
@@ -5,9 +6,11 @@ from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
+    "AnchoredStep",
     "ColumnRatio",
     "Constant",
     "DoGStep",
@@ -18,4 +21,5 @@ __all__ = [
     "NormRatio",
     "ProdigyStep",
     "Wait",
+    "Warmup",
 ]

@@ -7,6 +7,7 @@ from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -76,6 +77,8 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Prodigy",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",
