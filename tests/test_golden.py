@@ -73,6 +73,8 @@ GOLDEN = {
     "l-dog": 1207.0015017877952,
     "dowg": 1207.760842817115,
     "prodigy": 1531.82265157461,
+    "dadapt-sgd": 1207.0138456583238,
+    "dadapt-adam": 144076.70740364693,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

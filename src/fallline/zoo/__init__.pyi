@@ -3,6 +3,7 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
@@ -52,6 +53,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuON",
+    "DAdaptAdam",
+    "DAdaptSGD",
     "DeVA",
     "DeVAEuclid",
     "Dion",
