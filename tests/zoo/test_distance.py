@@ -134,6 +134,20 @@ def test_l_dog_is_dog_of_every_tensor(foreach):
     same(together, [p.detach() for p in alone], 1e-14, 1e-14)
 
 
+def test_dogs_average_follows_at_a_polynomial_pace():
+    params = some()
+    opt, mean, walks = DoG(params, 0.01, average=8), 0.0, gradients()
+    for n, now in enumerate(walks, 1):
+        for p, g in zip(params, now, strict=True):
+            p.grad = g.clone()
+        opt.step()
+        c = 9 / (n + 8)
+        mean = (1 - c) * mean + c * params[0].detach()
+    with opt.averaged():
+        same([params[0].detach()], [mean])
+    same([p.detach() for p in params], walked(DoG(some(), 0.01)))
+
+
 def test_dog_of_a_frozen_distance_is_adagrad_norm():
     """r_0 above all that is ever reached: size = r_0 / sqrt(sum norm(g)^2)."""
     params = some()
