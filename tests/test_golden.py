@@ -69,6 +69,12 @@ GOLDEN = {
     "kaon": 1207.0180633244852,
     "softmuon": 1207.9311285669605,
     "mucon": 1207.9273989252977,
+    "dog": 1207.0014773405335,
+    "l-dog": 1207.0015017877952,
+    "dowg": 1207.760842817115,
+    "prodigy": 1531.82265157461,
+    "dadapt-sgd": 1207.0138456583238,
+    "dadapt-adam": 144076.70740364693,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

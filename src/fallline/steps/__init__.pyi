@@ -1,3 +1,4 @@
+from .adaptation import DAdaptAverage, DAdaptSum
 from .anchored import AnchoredStep
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
@@ -13,6 +14,8 @@ __all__ = [
     "AnchoredStep",
     "ColumnRatio",
     "Constant",
+    "DAdaptAverage",
+    "DAdaptSum",
     "DoGStep",
     "DoWGStep",
     "DualNorm",

@@ -4,6 +4,7 @@ from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .auto import Auto
+from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
@@ -54,6 +55,8 @@ __all__ = [
     "AdamW",
     "AuON",
     "Auto",
+    "DAdaptAdam",
+    "DAdaptSGD",
     "DeVA",
     "DeVAEuclid",
     "Dion",

@@ -14,6 +14,7 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
@@ -155,6 +156,10 @@ ENTRIES = (
     Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
     Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
     Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
+    Entry("dadapt-sgd", "Defazio & Mishchenko, arXiv 2301.07733", "average → Euclid, a distance found", DAdaptSGD),
+    Entry(
+        "dadapt-adam", "Defazio & Mishchenko, arXiv 2301.07733", "average → second moment, a distance found", DAdaptAdam
+    ),
     Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
