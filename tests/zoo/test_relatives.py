@@ -340,7 +340,7 @@ def sizes(step, grads, us=None, lr=LR):
     mem, found = Memory(step.memory(grads[0])), []
     for n, g in enumerate(grads, 1):
         t = torch.tensor(float(n), dtype=torch.float64)
-        step.observe(g, mem, t)
+        step.observe(0.1, g, mem, t)
         u = g if us is None else us[n - 1]
         found.append(step.size(lr, u, u, mem, t).flatten())
     return torch.stack(found).squeeze(1)

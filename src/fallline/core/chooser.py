@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from .error import SlotError
 from .field import Field, Runs, Shards, inner
 from .memory import Memory
 from .part import Combine, Metric, Part
-from .shard import whole
+from .shard import parts, whole
 from .view import View
 
 
@@ -22,8 +22,9 @@ from .view import View
 class Aim:
     """A metric at its present state: what filters and steps may ask of it while they measure.
 
-    view: how a metric of whole matrices sees the fields; None if it takes them as they are. u, p: what the metric will
-    be asked and the weights, for steps.
+    view: how a metric of whole matrices sees the fields; None if it takes them as they are. For steps and combines:
+    u, what the metric will be asked, if they want to know; p, the weights that steps move; lr; judge, in whose geometry
+    they take dual norms, with its view: None for the metric's own.
     """
 
     metric: Metric
@@ -32,18 +33,42 @@ class Aim:
     view: View | None = None
     u: Field | None = None
     p: Field | None = None
+    lr: float | Tensor = 1.0
+    judge: Aim | None = None
 
-    def dual(self) -> Tensor:
-        """The dual norm of u, the most that a step of norm 1 can win: [tensors, 1]."""
-        assert self.u is not None
-        return self._share(self.metric.dual(self._seen(self.u), self.mem, self.t)[:, None], self.u)
+    def dual(self, x: Field | None = None) -> Tensor:
+        """The dual norm of x (of u if not given), the most that a step of norm 1 can win: [tensors, 1]."""
+        x = self.u if x is None else x
+        assert x is not None
+        if self.judge:
+            return self.judge.dual(x)
+        return self._share(self.metric.dual(self._seen(x), self.mem, self.t)[:, None], x)
+
+    def norm(self, w: Field) -> Tensor:
+        """The length of w: [tensors, 1]. Of a sharded w nobody's part has it: see `squares` for what adds up."""
+        if self.judge:
+            return self.judge.norm(w)
+        return self._share(self.metric.norm(self._seen(w), self.mem, self.t)[:, None], w)
+
+    def squares(self, w: Field, g: Field) -> Tensor:
+        """norm(w)^2 and dual(g)^2, [tensors, 2], which add up over layers and shards where the metric is `as_long`."""
+        if self.judge:
+            return self.judge.squares(w, g)
+        norm, dual = (
+            self.metric.norm(self._seen(w), self.mem, self.t),
+            self.metric.dual(self._seen(g), self.mem, self.t),
+        )
+        return self._share(torch.stack([norm, dual], -1).square(), w)
+
+    def direction(self, u: Field) -> Field:
+        """The steepest direction for u, as the fields lie."""
+        d = self.metric.direction(self._seen(u), self.mem, self.t)
+        return parts(d if self.view is None else self.view.close(d, u), u)
 
     def won(self, g: Field, start: Field) -> Tensor:
         """<g, start - p>, what the way from start to the weights has won by the present gradient: [tensors, 1]."""
         assert self.p is not None
-        way = start - whole(self.p)
-        rows = inner(whole(g), way)[:, None]
-        return rows / g.places[0].ranks if isinstance(g, Shards) else rows
+        return inner(g, start - self.p)[:, None]
 
     def align(self, g: Field, us: list[Field]) -> Tensor:
         """<g, direction(u_k)>: [tensors, K]."""
@@ -78,10 +103,19 @@ class Chooser(Part):
 
     judge: Metric | None = None
     across: ClassVar[bool] = False  # parameters with different metrics decide together
+    early: ClassVar[bool] = False  # it measures before filter and metric take in the gradient
+    of_output: ClassVar[bool] = False  # a step that measures what the metric will be asked
+    as_long: ClassVar[bool] = False  # a step for metrics whose directions are as long as gradients: it adds up squares
+    hears: ClassVar[bool] = False  # the loss of the step is laid into its decision `loss` before it measures
 
     def circle(self, metric: Metric) -> type[Metric] | None:
         """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
         return None if self.across else type(self.judge or metric)
+
+    @property
+    def peer(self) -> Chooser:
+        """The part as those see it who decide with it: across metrics, whoever judges."""
+        return replace(self, judge=None) if self.across and self.judge else self  # type: ignore[call-arg]
 
     @property
     @abstractmethod
@@ -114,12 +148,18 @@ def check_choosers(rule: Any) -> None:
     """Raise where a part of a rule would measure what the metric cannot say, or is not asked."""
     steady = not isinstance(rule.filter, Chooser) and not rule.filter.matrix and rule.before is None
     steady = steady and type(rule.combine).tangent is Combine.tangent
-    if isinstance(rule.step, Chooser) and not steady:
+    if isinstance(rule.step, Chooser) and rule.step.of_output and not steady:
         raise SlotError(
             f"{rule.step} measures the filter's output before the step is taken, so nothing may stand between that and "
             "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
             "Constant(), or OwnDual(metric) for each layer's own step size."
         )
+    for metric in (rule.metric, rule.step.judge) if isinstance(rule.step, Chooser) and rule.step.as_long else ():
+        if metric and not metric.linear:
+            raise SlotError(
+                f"{type(rule.step).__name__} divides by the length of gradients, but {metric} has directions of one "
+                f"length whatever the gradient's. Take OwnDual({metric}), whose directions have it, or ProdigyStep()."
+            )
     for part in rule.choosers.values() if rule.scouts else ():
         judge = part.judge or rule.metric
         if not judge.elementwise or (rule.stacked and not part.judge):

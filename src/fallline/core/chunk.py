@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .border import Team, fetched
 from .field import Field, Shards, as_field, shards, tensors_of, total
+from .measure import Moment
 from .memory import Memory, kept_unless, real
 from .rule import Layout, Rule
 
@@ -152,8 +153,10 @@ class Readable:
         with kept_unless(fit, chunk.tensors):
             chunk.tick()
             g = chunk.gradient()
-            rule.remember(g, chunk.mem, chunk.t)
-            told = rule.measure(g, chunk.mem, chunk.t, chunk.p)
+            now = Moment(rule, g, chunk.mem, chunk.t, chunk.lr, chunk.p)
+            told = now.measure(early=True)
+            rule.remember(g, chunk.mem, chunk.t, chunk.lr)
+            told |= now.measure()
             if apply:
                 rule.apply(chunk.p, g, chunk.mem, chunk.t, chunk.lr)
         return told

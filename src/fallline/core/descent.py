@@ -12,24 +12,26 @@ from torch._compile import _disable_dynamo
 from .accord import compare
 from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, loading, wanted_form
 from .composed import Composed
+from .dial import refresh, show_first
 from .echo import Echo, capturing
-from .evaluation import Evaluation
+from .evaluation import Evaluated, Evaluation
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
+from .loss import heard
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan
-from .report import refresh, report, show_first
+from .report import report
 from .rule import Rule
 from .section import Section, check_view, owned, recipe, sentence
 from .survey import survey
-from .walk import take
+from .walk import take, walks
 
 Group = dict[str, Any]
 
 
-class Descent(torch.optim.Optimizer):
+class Descent(Evaluated, torch.optim.Optimizer):
     """Moves parameters by a rule, and lets the rule's parts choose their own coefficients on the way.
 
         gather -> remember -> [ measure -> decide ] -> apply
@@ -89,31 +91,36 @@ class Descent(torch.optim.Optimizer):
 
     def sentence(self, group: Group) -> Rule:
         """The rule of a group, from the group's numbers."""
-        if not isinstance(self.rule, Rule):
-            raise TypeError(
-                f"Descent needs a Rule, but got {self.rule!r}; for example Rule(EMA(), SecondMoment(), ...)."
-            )
-        return self.rule
+        if isinstance(self.rule, Rule):
+            return self.rule
+        raise TypeError(f"Descent needs a Rule, but got {self.rule!r}; for example Rule(EMA(), SecondMoment(), ...).")
 
     @_disable_dynamo  # torch.compile(opt.step) runs it as it is: it has kernels of its own
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is."""
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
+        """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is.
+
+        loss: for rules that read it, where there is no closure. Rules that need several gradients in a step call the
+        closure for each, and hand back the first loss.
+        """
         self._evaluation.refuse("No step can be taken")
-        loss = None
-        if closure is not None:
+        told = []
+        for _ in range(walks(self._sections(), self.state, closure, type(self).__name__)):
             with torch.enable_grad():
-                loss = closure()
+                told.append(closure() if closure else None)
+            self._walk(told[-1] if closure else loss)
+        return told[0]
+
+    def _walk(self, loss: Any) -> None:
         self._echo.listen()
         check_owner(self)
         with phase("plan"):
             plan = self._current_plan()
         try:
-            take(plan, self.param_groups, self._guard, self._echo)
+            take(plan, self.param_groups, self._guard, self._echo, heard(loss, plan.sections, type(self).__name__))
             compare(plan.scopes, plan.chunks)
         finally:
             plan.release()
-        return loss
 
     def _current_plan(self) -> Plan:
         """The plan of the last step, unless a gradient, a rule, a parameter's storage or its state changed."""
@@ -173,29 +180,23 @@ class Descent(torch.optim.Optimizer):
 
     @torch.no_grad()
     def state_dict(self) -> dict[str, Any]:
-        """torch's state dict: flat keys `step` and `slot.name`, tensors and numbers only."""
-        self._evaluation.refuse("A checkpoint of the optimizer would not belong to that of the model")
+        """torch's state dict: flat keys `step` and `slot.name`; in evaluation also `live`. Tensors and numbers only."""
         self._guard.catch_up(self.param_groups, self._echo)
+        self._evaluation.sync(self)
         sections = self._sections()
         self._allocate(sections)
         assemble(sections, self.state)
         for group in self.param_groups:
             group["recipe"] = recipe(section for section in sections if section.group is group)
-        return super().state_dict()
+        ahead = any(section.rule.combine.ahead for section in sections)
+        return self._evaluation.saved(super().state_dict(), self.param_groups, ahead)
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
         with loading(self):
             super().load_state_dict(state_dict)
-
-    def eval(self) -> None:
-        """Lay the trained weights into the parameters, for rules that take gradients elsewhere; others do nothing."""
-        self._evaluation.begin(self)
-
-    def train(self) -> None:
-        """Undo `eval`: step, state_dict and load_state_dict are for training."""
-        self._evaluation.end()
+        self._evaluation.restore(self)
 
     def __getstate__(self) -> dict[str, Any]:
         self._evaluation.refuse("The optimizer cannot be copied")

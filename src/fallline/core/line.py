@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .report import shown_momentum
+from .dial import shown_momentum
 
 Group = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .dial import shown_momentum, word_of_choice
 from .error import OwnershipError
-from .report import shown_momentum, word_of_choice
 
 if TYPE_CHECKING:
     from .descent import Descent

@@ -77,6 +77,7 @@ class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
+    floored: ClassVar[bool] = False  # it remembers `unit`, a number that it is told: what a gradient counts by now
 
     @property
     def observes(self) -> bool:
@@ -190,8 +191,20 @@ class Around(Part):
 class Step(Part):
     """How far to go."""
 
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """Take in the raw gradient of step t."""
+    def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t, before filter and metric do."""
+
+    def gradient(self, g: Field, mem: Memory, t: Tensor) -> Field:
+        """What filter and metric take in of a gradient; g, unless late gradients weigh more than early ones."""
+        return g
+
+    def unit(self, mem: Memory) -> Tensor | None:
+        """How much a gradient of now counts, where `gradient` weighs them; None where all count alike."""
+        return None
+
+    def scale(self, mem: Memory) -> Field | float:
+        """The number that lr is multiplied by, to be shown: 1, unless it finds one."""
+        return 1.0
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
@@ -206,6 +219,7 @@ class Combine(Part):
 
     together: ClassVar[bool] = False  # a section's parameters walk as one bundle, or not at all
     ahead: ClassVar[bool] = False  # gradients are taken at other weights than those that are trained: see `settled`
+    walks: ClassVar[int] = 1  # gradients in a step, each from a closure of its own; t counts them
 
     def misfit(self, p: Tensor) -> str | None:
         """Why it cannot move these weights; asked once, when they are handed over."""
@@ -222,6 +236,14 @@ class Combine(Part):
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""
+
+    def moved(self, p: Field, mem: Memory, t: Tensor) -> Field:
+        """The weights that steps move, from which steps measure how far they came; p, unless those are kept apart."""
+        return p
+
+    def scale(self, mem: Memory) -> Field | float:
+        """The number that steps are multiplied by, to be shown: 1, unless it finds one."""
+        return 1.0
 
     def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:
         """The weights that are trained, to evaluate and to keep; p, unless gradients are taken elsewhere."""

@@ -1,23 +1,16 @@
-"""What was chosen and why: numbers for dashboards after each step, and on request a report in plain data."""
+"""Report: what was chosen and why, on request, in plain data."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from .block import decided
 from .chooser import Chooser
 from .chunk import Chunk
-from .echo import Echo, capturing
+from .dial import Dial, heard, shown_momentum, word_of_choice, word_of_momentum
 from .evidence import evidence
-from .field import tensors_of
-from .kernel.formula import Formula
-from .kernel.record import Cut, Numbers
 from .memory import Memory, nbytes
 from .rule import Rule
 from .section import Section, leads, sentence
@@ -26,117 +19,6 @@ if TYPE_CHECKING:
     from .descent import Descent
 
 Group = dict[str, Any]
-
-
-def word_of_momentum(group: Group, rule: Rule | None = None) -> str | None:
-    """Where dashboards read the momentum: `momentum` in SGD and Muon, first of `betas` in the Adam family.
-
-    What are no matrices may have theirs in `rest_betas`.
-    """
-    own = () if rule is None or rule.matrix else ("rest_betas",)
-    return next((word for word in (*own, "momentum", "betas") if word in group), None)
-
-
-def word_of_choice(group: Group, word: str | None) -> str:
-    """Where a group keeps what was chosen last, beside the word that shows it."""
-    return "chosen" if word == word_of_momentum(group) else "rest_chosen"
-
-
-def shown_momentum(group: Group, word: str | None = None) -> Any:
-    """What dashboards read there; None where the group has no such word."""
-    word = word or word_of_momentum(group)
-    return None if word is None else group[word][0] if word.endswith("betas") else group[word]
-
-
-def show_first(group: Group, sections: list[Section]) -> None:
-    """What a group shows before its first step: the choice that everyone starts with."""
-    for rule in reversed(leads(sections)):
-        if isinstance(rule.filter, Chooser):
-            momentum = rule.filter.momentum(Memory(rule.filter.decisions(torch.device("cpu"))))
-            _write(group, word_of_momentum(group, rule), [float(momentum), float(group["lr"])])
-
-
-class Dial:
-    """Where a group shows the chosen momentum and effective learning rate; of per-parameter choices the medians."""
-
-    def __init__(self, chunks: list[Chunk]) -> None:
-        self.chunks, self.group, part = chunks, chunks[0].group, chunks[0].rule.filter
-        self.word = word_of_momentum(self.group, chunks[0].rule)
-        self.shared = not isinstance(part, Chooser) or part.scope == "global"
-
-    def show(self, echo: Echo) -> None:
-        """Tell the host."""
-        if not capturing(self.chunks[0].clock.device):
-            echo.tell(self.numbers(), partial(_write, self.group, self.word))
-
-    def numbers(self) -> Tensor:
-        """Momentum and effective learning rate, [2]; where all share one choice the first parameter speaks for them."""
-        rate = self.chunks[0].rate()
-        if self.shared:
-            return self.formula()[0]
-        betas, gains = zip(*(_heard(c.rule, c.mem["filter"], c.clock.double()) for c in self.chunks), strict=True)
-        return torch.stack([_median(betas), _median(gains) * rate])
-
-    @cached_property
-    def formula(self) -> Formula:
-        """Both numbers of the first parameter."""
-        chunk = self.chunks[0]
-        entries = {key: tensors_of(chunk.entry(key))[0] for key in chunk.layout.numbers if key.startswith("filter.")}
-        return Formula(chunk.rule, self._body, {"clock": chunk.clock, "rate": chunk.rate(), **entries})
-
-    def _body(self, given: Numbers, _: Cut) -> list[Tensor]:
-        mem = Memory({key.removeprefix("filter."): x for key, x in given.items()})
-        (beta,), (gain,) = _heard(self.chunks[0].rule, mem, given["clock"].double())
-        return [torch.stack([beta, gain * given["rate"]])]
-
-
-def dials(chunks: list[Chunk]) -> list[Dial]:
-    """One for each group that chooses, and word of its that shows a choice."""
-    choosing: dict[Any, list[Chunk]] = {}
-    for chunk in chunks:
-        at = id(chunk.group), word_of_momentum(chunk.group, chunk.rule)
-        found = choosing.setdefault(at, []) if isinstance(chunk.rule.filter, Chooser) else []
-        if not found or found[0].rule.filter == chunk.rule.filter:  # of several choices the first is shown
-            found.append(chunk)
-    return [Dial(found) for found in choosing.values()]
-
-
-def show_choices(dials: list[Dial], echo: Echo) -> None:
-    """Write what was chosen into the groups."""
-    for dial in dials:
-        dial.show(echo)
-
-
-def refresh(chunks: list[Chunk], echo: Echo) -> None:
-    """Write into the groups what replayed CUDA graphs chose: nobody heard of it. Waits for the device."""
-    if echo.captured:
-        show_choices(dials([chunk for chunk in chunks if chunk.clock > 0]), echo)
-        echo.listen(wait=True)
-
-
-def _median(x: Iterable[list[Tensor]]) -> Tensor:
-    return torch.stack([each for some in x for each in some]).median()
-
-
-def _heard(rule: Rule, mem: Memory, t: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Momenta and gains, which multiply learning rates: 1 where the metric takes a direction's length away."""
-    gain = rule.filter.gain(mem, t) if rule.metric.linear else torch.ones_like(t)
-    return _numbers(rule.filter.momentum(mem), t), _numbers(gain, t)
-
-
-def _numbers(x: Any, like: Tensor) -> list[Tensor]:
-    return [each.reshape(()) for each in tensors_of(x)] if not isinstance(x, float) else [torch.full_like(like, x)]
-
-
-def _write(group: Group, word: str | None, said: list[float]) -> None:
-    momentum, effective_lr = said
-    if not math.isfinite(effective_lr):
-        return  # the device took no step yet
-    kept = word_of_choice(group, word)
-    told: Group = {kept: momentum} | ({"effective_lr": effective_lr} if kept == "chosen" else {})
-    if word:
-        told[word] = (momentum, *group[word][1:]) if word.endswith("betas") else momentum
-    group.update(told)  # all at once: were Ctrl-C to come in between, the momentum would look like another owner's
 
 
 def report(opt: Descent, sections: list[Section], chunks: list[Chunk], walked: dict[int, str]) -> dict[str, Any]:
@@ -160,8 +42,32 @@ def report(opt: Descent, sections: list[Section], chunks: list[Chunk], walked: d
     }
 
 
+def _found(opt: Descent, group: Group, chunks: list[Chunk]) -> list[dict[str, Any]]:
+    """The numbers that steps and combines keep, for each rule of the group; where parameters differ, their span."""
+    mine: dict[Rule, list[Chunk]] = {}
+    for chunk in chunks:
+        if chunk.group is group:
+            mine.setdefault(chunk.rule, []).append(chunk)
+    told = []
+    for rule, members in mine.items():
+        states = [opt.state[p] for chunk in members for p in chunk.owners]
+        names = [key for key in rule.layout(members[0].p.dtype).numbers if key.partition(".")[0] in ("step", "combine")]
+        numbers = {key: sorted({float(state[key]) for state in states if state[key].numel() == 1}) for key in names}
+        spans = {key: x[0] if len(x) == 1 else [x[0], x[-1]] for key, x in numbers.items() if x}
+        told += [{"rule": str(rule), "parameters": len(states), **spans}] if spans else []
+    return told
+
+
 def _group(opt: Descent, group: Group, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
-    """What the group's first choice was; under `rest`, what was chosen for those that are no matrices, if apart."""
+    """What the group's first choice was; under `rest`, what was chosen for those that are no matrices, if apart.
+
+    Under `found`, the numbers of steps and combines.
+    """
+    found = _found(opt, group, chunks)
+    return _chosen(opt, group, rules, chunks) | ({"found": found} if found else {})
+
+
+def _chosen(opt: Descent, group: Group, rules: list[Rule], chunks: list[Chunk]) -> dict[str, Any]:
     told, *others = (_choice(opt, group, rule, chunks) for rule in rules)
     apart = {rule.filter for rule in rules}, {word_of_momentum(group, rule) for rule in rules}
     return told | ({"rest": others[0]} if all(len(kinds) > 1 for kinds in apart) else {})
@@ -211,7 +117,7 @@ def _parameters(opt: Descent, group: Group, choice: Any, names: list[str], chunk
 
 
 def _each_gain(chunk: Chunk) -> list[Tensor]:
-    _, gains = _heard(chunk.rule, chunk.mem["filter"], chunk.clock.double())
+    _, gains = heard(chunk.rule, chunk.mem, chunk.clock.double())
     return gains if len(gains) == len(chunk.owners) else gains * len(chunk.owners)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple, final
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .border import dtensor, near, shard, spread
-from .chooser import Aim, Chooser, check_choosers
+from .chooser import Chooser, check_choosers
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
 from .memory import Memory, State, allocate, real, wider
@@ -105,8 +105,9 @@ class Rule:
 
     @property
     def scouts(self) -> bool:
-        """Whether some part judges on a sample, so that it can decide before anybody has seen everything."""
-        return any(part.measures and part.runs(SIZE) is not None for part in self.choosers.values())
+        """Whether all that measure judge on a sample, so that they can decide before anybody has seen everything."""
+        judges = [part.runs(SIZE) is not None for part in self.choosers.values() if part.measures]
+        return bool(judges) and all(judges)
 
     def computes_in(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of memory and arithmetic for weights of a (real) dtype: never narrower than they."""
@@ -187,38 +188,32 @@ class Rule:
 
     def gradient(self, g: Field, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The gradient that filter and metric see."""
-        return self.combine.gradient(g, self._open(p, mem, t), mem["combine"], t)
+        return self.combine.gradient(g, self.open(p, mem, t), mem["combine"], t)
 
-    def remember(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
-        """Filter, maps, metric and step take in the gradient."""
+    def remember(self, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
+        """Step, filter, maps and metric take in the gradient."""
+        self.step.observe(lr, self.sees("step", g), mem["step"], t)
+        g = self.weighed(g, mem, t)
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
         for slot in SEEN:
             part = getattr(self, slot)
             if part and part.observes:
                 part.observe(self.sees(slot, g), mem[slot], t)
-        self.step.observe(self.sees("step", g), mem["step"], t)
 
-    def measure(self, g: Field, mem: dict[str, Memory], t: Tensor, p: Field | None = None) -> dict[str, Tensor]:
-        """Each measuring part's share of the inner products, [tensors, numbers] by slot; steps see the weights p."""
-        own = Aim(self.metric, mem["metric"], t, self.view if self.stacked else None)
-        if isinstance(self.step, Chooser) and p is not None:
-            own = replace(own, u=self.filter.output(g, mem["filter"], t), p=self._open(p, mem, t))
-        return {
-            s: part.measure(g, mem[s], self._aim(part, own), t) for s, part in self.choosers.items() if part.measures
-        }
-
-    def _aim(self, part: Chooser, own: Aim) -> Aim:
-        judge = part.judge
-        return Aim(judge, Memory({}), own.t, self.view if judge.matrix else None) if judge else own
+    def weighed(self, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """What filter, maps and metric take in of a gradient."""
+        return self.step.gradient(g, mem["step"], t)
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Direction, step, parameters, rounding. Here is the library's one minus sign."""
-        u = self.filter.output(self.sees("filter", g), mem["filter"], t)
+        u = self.filter.output(self.sees("filter", self.weighed(g, mem, t)), mem["filter"], t)
         u = u if self.filter.matrix else self.sees("metric", u)
-        work = self._open(p, mem, t)
+        work = self.open(p, mem, t)
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
         u = self.before(u, mem["before"], t) if self.before else u
+        if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
+            mem["metric"].unit.copy_(unit)
         d = self.metric.direction(u, mem["metric"], t)
         d = self.after(d, mem["after"], t) if self.after else d
         size = self.step.size(lr, u, d, mem["step"], t)
@@ -231,7 +226,14 @@ class Rule:
         if work is not p:
             self.write.close(p, work, mem["write"], t)
 
-    def _open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+    def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """The weights that are trained, of those that the parameters hold."""
+        work = self.open(p, mem, t)
+        w = self.sees("combine", work)
+        x = self.combine.settled(w, mem["combine"], t)
+        return parts(self.view.close(x, work) if self.combine.matrix else x, work)
+
+    def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""
         dtype = self.computes_in(p.dtype)
         return p if dtype == p.dtype else self.write.open(p, dtype, mem["write"], t)

@@ -9,29 +9,49 @@ from torch import Tensor
 
 from .accord import Told, add_up, pooled
 from .chunk import Fit
+from .dial import show_choices
 from .echo import Echo
 from .guard import Guard, Look
+from .loss import tell
 from .memory import kept_unless
 from .phase import phase
 from .plan import Plan
-from .report import show_choices
+from .section import Section
 
 
-def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo) -> None:
-    """Look, remember, measure, decide, apply; nothing moves where the step is not fit."""
+def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, loss: Tensor | None = None) -> None:
+    """Look, remember, measure, decide, apply; nothing moves where the step is not fit. loss: for parts that hear it."""
     with phase("check"):
         look = guard.look(plan, groups)
-    fit = _together(plan, guard, echo, look) if look and plan.joint else _alone(plan, guard, echo, look)
+    fit = _together(plan, guard, echo, look) if look and plan.joint else _alone(plan, guard, echo, look, loss)
     if plan.dealt and fit is not False:
         torch.autograd.graph.increment_version(plan.dealt)  # they do not see what is written to their parts
 
 
-def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None) -> Fit:
+def walks(sections: list[Section], state: Any, closure: Any, name: str) -> int:
+    """How many ways through are left of a step: more than one for rules that ask for several gradients.
+
+    Where the last step was cut short, as by a gradient that was not finite, what is left of it.
+    """
+    found = {section.rule.combine.walks for section in sections if section.trainable} or {1}
+    if len(found) > 1:
+        raise ValueError(f"{name} has rules that need {' and '.join(map(str, sorted(found)))} gradients in a step.")
+    n = found.pop()
+    if n == 1:
+        return 1
+    if closure is None:
+        raise RuntimeError(f"{name} needs {n} gradients in every step. Call opt.step(closure), which computes them.")
+    clocks = [float(state[p]["step"]) for section in sections for p in section.trainable if state.get(p)]
+    return n - int(max(clocks, default=0.0)) % n
+
+
+def _alone(plan: Plan, guard: Guard, echo: Echo, look: Look | None, loss: Tensor | None) -> Fit:
     """First whether the step is fit, then all the rest."""
     with phase("check"):
         flags = add_up(look.flags, plan.others) if look and plan.others else None
         fit = guard.judge(look, flags, echo) if look else bool(plan.chunks)
     if fit is not False:
+        tell(plan, loss, fit)
         late = plan.late or not plan.measures
         told = _remember(plan, fit, late)
         if late:

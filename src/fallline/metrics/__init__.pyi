@@ -8,6 +8,7 @@ from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
+from .raw import RawMoment
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
 from .rotated import RotatedMoment
@@ -52,6 +53,7 @@ __all__ = [
     "Power",
     "Preconditioned",
     "QuasiNorm",
+    "RawMoment",
     "RotatedMoment",
     "Rows",
     "Schatten",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from fallline.core.report import shown_momentum
+from fallline.core.dial import shown_momentum
 from fallline.race.setting import Setting
 
 Params = Iterable[nn.Parameter]

@@ -1,16 +1,25 @@
+from .anchored import AnchoredStep
 from .constant import Constant
+from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
+    "AnchoredStep",
     "ColumnRatio",
     "Constant",
+    "DoGStep",
+    "DoWGStep",
     "DualNorm",
     "EscapeVelocity",
     "LargestDual",
     "NormRatio",
+    "ProdigyStep",
     "Wait",
+    "Warmup",
 ]

@@ -35,6 +35,7 @@ class DualNorm(Step, Chooser):
     scope: ClassVar[str] = "global"
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
+    of_output: ClassVar[bool] = True
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`total`, the sum of the dual norms."""
@@ -72,6 +73,7 @@ class LargestDual(Step, Chooser):
     scope: ClassVar[str] = "parameter"  # so that every layer's number arrives, not their sum
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
+    of_output: ClassVar[bool] = True
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`won`, for each layer."""

@@ -32,10 +32,10 @@ class EscapeVelocity(Step, Chooser):
     """
 
     start: float = 1e-6
-    elementwise: ClassVar[bool] = False
     scope: ClassVar[str] = "global"
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
+    of_output: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.start, (int, float)) and self.start > 0.0):

@@ -33,7 +33,7 @@ class AdaGradNorm(Step):
 
     >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), AdaGradNorm()
     >>> mem = Memory(step.memory(g))
-    >>> step.observe(g, mem, t); step.observe(g, mem, t); step.size(0.1, g, g, mem, t)
+    >>> step.observe(0.1, g, mem, t); step.observe(0.1, g, mem, t); step.size(0.1, g, g, mem, t)
     tensor([[0.0707]])
     """
 
@@ -52,7 +52,7 @@ class AdaGradNorm(Step):
         one = p.new_ones(*p.shape[:-2], 1, 1)
         return {"sum": one * self.start**2, "last": one * 0.0}
 
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+    def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """v^2 <- v^2 + min(norm(G), gamma)^2."""
         each(lambda last, x: last.copy_(sizes(x, BOTH).clamp(max=self.gamma)), mem.last, g)
         mem.sum.add_(mem.last.square())
@@ -81,7 +81,7 @@ class _Ratio(Step):
         """The average of squared norms."""
         return {"v": torch.zeros_like(sizes(p, self.dims))}
 
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+    def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- b v + (1 - b) norm(G)^2."""
         each(lambda v, x: v.lerp_(sizes(x, self.dims).square(), 1 - self.beta), mem.v, g)
 
@@ -106,7 +106,7 @@ class NormRatio(_Ratio):
 
     >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), NormRatio(0.5)
     >>> mem = Memory(step.memory(g))
-    >>> step.observe(g, mem, t); step.size(0.1, g * 0.5, g, mem, t)
+    >>> step.observe(0.1, g, mem, t); step.size(0.1, g * 0.5, g, mem, t)
     tensor([[0.1000]])
     """
 
@@ -127,7 +127,7 @@ class ColumnRatio(_Ratio):
 
     >>> g, t, step = torch.tensor([[3.0, 4.0]]), torch.tensor(1.0), ColumnRatio(0.5)
     >>> mem = Memory(step.memory(g))
-    >>> step.observe(g, mem, t); step.size(0.1, torch.tensor([[1.5, 0.0]]), g, mem, t)
+    >>> step.observe(0.1, g, mem, t); step.size(0.1, torch.tensor([[1.5, 0.0]]), g, mem, t)
     tensor([[0.0667, 0.0375]])
     """
 

@@ -3,9 +3,12 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .auto import Auto
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -20,6 +23,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .scion import Scion
@@ -49,16 +53,20 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuON",
+    "Auto",
     "DeVA",
     "DeVAEuclid",
     "Dion",
     "Dion2",
+    "DoG",
+    "DoWG",
     "Freon",
     "HTMuon",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
+    "LDoG",
     "Lion",
     "Macro",
     "MuCon",
@@ -70,6 +78,9 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "Prodigy",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",
