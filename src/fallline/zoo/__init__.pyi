@@ -1,6 +1,7 @@
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic, ScheduleFree
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
@@ -50,6 +51,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuON",
+    "Averages",
     "DeVA",
     "DeVAEuclid",
     "Dion",
@@ -61,7 +63,9 @@ __all__ = [
     "KLShampoo",
     "Kaon",
     "Lion",
+    "Lookahead",
     "Macro",
+    "Mechanic",
     "MuCon",
     "Muon",
     "MuonEq",
@@ -71,6 +75,7 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "ScheduleFree",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Scion",

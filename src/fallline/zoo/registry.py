@@ -12,6 +12,7 @@ from ..metrics import NewtonSchulz, Spectral
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
@@ -136,6 +137,21 @@ ENTRIES = (
         "Defazio et al., arXiv 2405.15682",
         "Euclid, warm-up, average within",
         partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
+    ),
+    Entry(
+        "averages", "Polyak & Juditsky 1992", "AdamW, averages beside", lambda params: Averages(AdamW(params, lr=0.01))
+    ),
+    Entry(
+        "lookahead",
+        "Zhang et al., arXiv 1907.08610",
+        "AdamW, slow weights",
+        lambda params: Lookahead(AdamW(params, lr=0.01)),
+    ),
+    Entry(
+        "mechanic",
+        "Cutkosky et al., arXiv 2306.00144",
+        "AdamW, its scale found",
+        lambda params: Mechanic(AdamW(params, lr=1.0), s_init=1e-4),
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
