@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from conformance.recipe import Recipe
-from conformance.test_f_lightning import task
+from conformance.test_f_lightning import loader, task
 from conformance.test_f_lightning import trainer as lightning
 from conformance.test_f_trainer import arguments, losses, weights_of
-from conformance.tiny import batches, language_model, matrices, sentences
+from conformance.tiny import language_model, matrices, sentences
 from fallline import LMOIGT, AdamW, Descent, ScheduleFree, ScheduleFreeAdamW
 from host import need
 from kit import differences
@@ -94,7 +94,7 @@ def test_f3_lightning_validates_saves_and_resumes_averages(name: str, tmp_path: 
 
     from fallline.integrations.lightning import AverageCallback
 
-    recipe = Recipe(name, KINDS[name])
+    recipe = Recipe(name, True, KINDS[name])
     seen: list[torch.Tensor] = []
 
     def run(folder: Path, epochs: int, start: str | None = None, loads: bool = True) -> Any:
@@ -103,8 +103,8 @@ def test_f3_lightning_validates_saves_and_resumes_averages(name: str, tmp_path: 
         kind.validation_step = lambda self, batch, _: seen.append(self.model[0].weight.detach().clone())
         keeps = ModelCheckpoint(folder, save_top_k=-1, filename="{epoch}", save_on_train_epoch_end=not loads)
         fit = lightning(folder, -1, callbacks=[AverageCallback(), keeps], enable_checkpointing=True, max_epochs=epochs)
-        data = batches()
-        checks = data[:1] if loads else None
+        data = loader(8)
+        checks = loader(1) if loads else None
         fit.fit(made, data, checks, ckpt_path=start)
         return made
 
