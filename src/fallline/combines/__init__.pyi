@@ -2,10 +2,12 @@ from .anchor import Anchor
 from .average import Averaged
 from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
+from .mechanic import OuterScale
 from .pair import LowRankPair
 from .primal import PrimalAverage
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
+from .slow import SlowWeights
 from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
 from .stiefel import Stiefel
 from .trailing import Trailing
@@ -23,10 +25,12 @@ __all__ = [
     "FrobeniusSphere",
     "LowRankPair",
     "ObliqueSphere",
+    "OuterScale",
     "Polynomial",
     "PrimalAverage",
     "Retract",
     "Sizes",
+    "SlowWeights",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",

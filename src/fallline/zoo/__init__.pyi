@@ -1,6 +1,7 @@
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic, ScheduleFree
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .auto import Auto
@@ -55,6 +56,7 @@ __all__ = [
     "AdamW",
     "AuON",
     "Auto",
+    "Averages",
     "DAdaptAdam",
     "DAdaptSGD",
     "DeVA",
@@ -71,7 +73,9 @@ __all__ = [
     "Kaon",
     "LDoG",
     "Lion",
+    "Lookahead",
     "Macro",
+    "Mechanic",
     "MuCon",
     "Muon",
     "MuonEq",
@@ -82,6 +86,7 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Prodigy",
+    "ScheduleFree",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Scion",

@@ -12,6 +12,7 @@ from ..metrics import NewtonSchulz, Spectral
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .dadapt import DAdaptAdam, DAdaptSGD
@@ -62,6 +63,13 @@ class Entry:
 def _cast(kind: Callable[..., Descent], lr: float, **numbers: Any) -> Callable[[Any], Descent]:
     """A recipe that takes parameters without a model: those of two axes or more are matrices."""
     return partial(kind, lr=lr, **numbers, roles=BY_SHAPE)
+
+
+def _of_adamw(
+    params: Any, kind: Callable[..., Descent], lr: float, weight_decay: float = 0.01, **numbers: Any
+) -> Descent:
+    """A recipe of what goes around AdamW."""
+    return kind(AdamW(params, lr, weight_decay=weight_decay), **numbers)
 
 
 _CHOOSES = "Lee & Lee, arXiv 2512.06370"
@@ -124,10 +132,8 @@ ENTRIES = (
     Entry("olion", "arXiv 2602.01105", "Nesterov average → spectral → sign", _cast(OLion, 0.01)),
     Entry("turbo-muon", "arXiv 2512.04632", "Nesterov average → spectral, AOL start", _cast(TurboMuon, 0.01)),
     Entry("polargrad", "arXiv 2505.21799", "average → spectral, own nuclear norm", _cast(PolarGrad, 0.01)),
-    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
-    Entry(
-        "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
-    ),
+    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", partial(_of_adamw, kind=Soda, lr=0.01)),
+    Entry("hyperball", "published code", "AdamW, matrices of one norm", partial(_of_adamw, kind=Hyperball, lr=0.01)),
     Entry(
         "schedule-free-adamw",
         "Defazio et al., arXiv 2405.15682",
@@ -139,6 +145,19 @@ ENTRIES = (
         "Defazio et al., arXiv 2405.15682",
         "Euclid, warm-up, average within",
         partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
+    ),
+    Entry("averages", "Polyak & Juditsky 1992", "AdamW, averages beside", partial(_of_adamw, kind=Averages, lr=0.01)),
+    Entry(
+        "lookahead",
+        "Zhang et al., arXiv 1907.08610",
+        "AdamW, slow weights",
+        partial(_of_adamw, kind=Lookahead, lr=0.01),
+    ),
+    Entry(
+        "mechanic",
+        "Cutkosky et al., arXiv 2306.00144",
+        "AdamW, its scale found",
+        partial(_of_adamw, kind=Mechanic, lr=1.0, s_init=1e-4),
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
