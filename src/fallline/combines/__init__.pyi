@@ -1,6 +1,7 @@
 from .anchor import Anchor
 from .conditional import FrankWolfe
-from .decay import Coupled, Decoupled
+from .decay import Coupled, Decoupled, Proximal, Steady
+from .inertia import Inertia
 from .pair import LowRankPair
 from .primal import PrimalAverage
 from .retract import FixedNorm, Retract
@@ -17,13 +18,16 @@ __all__ = [
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
+    "Inertia",
     "LowRankPair",
     "ObliqueSphere",
     "PrimalAverage",
+    "Proximal",
     "Retract",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",
+    "Steady",
     "Stiefel",
     "Trailing",
     "Transport",

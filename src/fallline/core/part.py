@@ -208,10 +208,7 @@ class Step(Part):
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, the direction that was made of u: one number, or a field of factors that go with d.
-
-        A step with `matrix` sees the stacks and may answer for each matrix or column: [..., 1, 1] or [..., 1, n].
-        """
+        """Step length along d, made of u: a number, or factors for d; of a `matrix` step [..., 1, 1] or [..., 1, n]."""
 
 
 class Combine(Part):
@@ -232,6 +229,9 @@ class Combine(Part):
     def tangent(self, u: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """What of the filter's output the metric sees; u, unless the weights lie on a manifold."""
         return u
+
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """Shrink p before a move enters it, where decay goes by the group's lr and not by the step's size."""
 
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
