@@ -30,8 +30,8 @@ class InducedMetric(Walker):
 
     >>> import torch
     >>> opt = InducedMetric([torch.nn.Parameter(torch.ones(3))], form="rms")
-    >>> print(opt.sentence(opt.param_groups[0]))
-    EMA(0.9) → SecondMoment(0.99) → InducedStep(0.1) → Steady(0.0) → Kahan()
+    >>> print(opt.sentence(opt.param_groups[0]).step)
+    InducedStep(0.1)
     """
 
     def __init__(

@@ -73,8 +73,8 @@ class MoMoAdam(_Model):
 
     >>> import torch
     >>> opt = MoMoAdam([torch.nn.Parameter(torch.ones(3))])
-    >>> print(opt.sentence(opt.param_groups[0]))
-    EMA(0.9) → SecondMoment(0.999) → TruncatedModel(EMA(0.9)) → Proximal(0.0) → Kahan()
+    >>> print(opt.sentence(opt.param_groups[0]).step)
+    TruncatedModel(EMA(0.9))
     """
 
     def __init__(
