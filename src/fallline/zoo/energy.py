@@ -32,7 +32,7 @@ class AEGD(Walker):
     >>> w = torch.nn.Parameter(torch.ones(3)); opt = AEGD([w], lr=1e3)
     >>> for _ in range(9):
     ...     opt.zero_grad(); loss = w.square().sum(); loss.backward(); opt.step(loss=loss)
-    >>> float(loss) < 3.0
+    >>> float(loss.detach()) < 3.0
     True
     """
 
