@@ -57,6 +57,8 @@ GOLDEN = {
     "sso": 1179.6948303713343,
     "spel": 40.90980763816971,
     "lmo-igt": 1207.7669617899483,
+    "schedule-free-adamw": 1207.5004837189235,
+    "schedule-free-sgd": 1211.9469744775397,
     "pion": 1196.1571042835633,
     "intrinsic-muon": 1207.1198833165436,
     "trust-region": 1206.7535857712423,
@@ -87,6 +89,10 @@ GOLDEN = {
     "adam-hd": 1208.4199878129486,
     "normalized-sgd": 1207.311516237569,
     "adagrad-norm": 1209.428049883055,
+    "dog": 1207.0014773405335,
+    "l-dog": 1207.0015017877952,
+    "dowg": 1207.760842817115,
+    "prodigy": 1531.82265157461,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

@@ -15,11 +15,15 @@ NAMES = [name for name in REGISTRY if name not in NAMED]
 every_name = pytest.mark.parametrize("name", NAMES)
 
 
-def built(name, **how):
+# Steps that find their size begin far below what bfloat16 can tell: here they begin farther away.
+FAR = {"dog": {"reps_rel": 0.1}, "l-dog": {"reps_rel": 0.1}, "dowg": {"reps_rel": 0.1}, "prodigy": {"d0": 0.1}}
+
+
+def built(name, far=False, **how):
     """An optimizer of its own weights: two matrices, a stack, vectors and a number."""
     shapes = ((5, 4), (4,), (3, 6), (2, 3, 2), ())
     params = weights(shapes, **how)
-    return REGISTRY[name].build(params)
+    return REGISTRY[name].build(params, **FAR[name]) if far and name in FAR else REGISTRY[name].build(params)
 
 
 @every_name
@@ -83,7 +87,7 @@ def test_zero_gradients_give_no_nan(name):
 
 @every_name
 def test_narrow_weights_move_and_stay_finite(name):
-    opt = built(name, dtype=torch.bfloat16)
+    opt = built(name, far=True, dtype=torch.bfloat16)
     before = [p.detach().clone() for p in owned(opt)]
     walk(opt, stream(owned(opt), 6))
     assert all(bool(p.isfinite().all()) for p in owned(opt))

@@ -1,4 +1,5 @@
 from .anchor import Anchor
+from .average import Averaged
 from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled, Proximal, Steady
 from .inertia import Inertia
@@ -10,20 +11,25 @@ from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere
 from .stiefel import Stiefel
 from .trailing import Trailing
 from .transport import Transport
+from .weight import Exponential, Polynomial, Sizes, Uncorrected, Uniform, Weights
 
 __all__ = [
     "Anchor",
+    "Averaged",
     "Coupled",
     "Decoupled",
+    "Exponential",
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
     "Inertia",
     "LowRankPair",
     "ObliqueSphere",
+    "Polynomial",
     "PrimalAverage",
     "Proximal",
     "Retract",
+    "Sizes",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",
@@ -32,4 +38,7 @@ __all__ = [
     "Trailing",
     "Transport",
     "TwoSided",
+    "Uncorrected",
+    "Uniform",
+    "Weights",
 ]

@@ -227,6 +227,13 @@ class Rule:
         if work is not p:
             self.write.close(p, work, mem["write"], t)
 
+    def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """The weights that are trained, of those that the parameters hold."""
+        work = self.open(p, mem, t)
+        w = self.sees("combine", work)
+        x = self.combine.settled(w, mem["combine"], t)
+        return parts(self.view.close(x, work) if self.combine.matrix else x, work)
+
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""
         dtype = self.computes_in(p.dtype)

@@ -1,3 +1,4 @@
+from .anchored import AnchoredStep
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
@@ -11,9 +12,11 @@ from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .polyak import MovingPolyak, Polyak, SmoothPolyak
 from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
+    "AnchoredStep",
     "ColumnRatio",
     "Constant",
     "DoGStep",
@@ -38,4 +41,5 @@ __all__ = [
     "SmoothPolyak",
     "TruncatedModel",
     "Wait",
+    "Warmup",
 ]

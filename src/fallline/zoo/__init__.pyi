@@ -8,6 +8,7 @@ from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
 from .energy import AEGD, AEGDM, AEGDW, AEPG
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -100,6 +101,8 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Prodigy",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",

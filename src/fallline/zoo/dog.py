@@ -29,7 +29,7 @@ class _Distance(Walker):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, distance, coupled decay."""
-        return Rule(Identity(), Euclid(), self.step_of(group), Coupled(group["weight_decay"]), **self.precision)
+        return Rule(Identity(), Euclid(), self.step_of(group), Coupled(group["weight_decay"]), **self.precision(group))
 
 
 class DoG(_Distance):

@@ -19,6 +19,7 @@ from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
 from .energy import AEGD, AEGDM, AEGDW, AEPG
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -132,6 +133,18 @@ ENTRIES = (
     Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
     Entry(
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
+    ),
+    Entry(
+        "schedule-free-adamw",
+        "Defazio et al., arXiv 2405.15682",
+        "second moment, warm-up, average within",
+        partial(ScheduleFreeAdamW, lr=0.01, warmup_steps=10),
+    ),
+    Entry(
+        "schedule-free-sgd",
+        "Defazio et al., arXiv 2405.15682",
+        "Euclid, warm-up, average within",
+        partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
