@@ -44,7 +44,7 @@ class AEGD(Walker):
     def sentence(self, group: Group) -> Rule:
         """Scaled gradient, Euclid, each coordinate's energy, coupled decay."""
         decay = Coupled(group["weight_decay"])
-        return Rule(Identity(), Euclid(), ElementEnergy(group["c"]), decay, **self.precision)
+        return Rule(Identity(), Euclid(), ElementEnergy(group["c"]), decay, **self.precision(group))
 
 
 class AEGDM(Walker):
@@ -72,7 +72,7 @@ class AEGDM(Walker):
     def sentence(self, group: Group) -> Rule:
         """Heavy ball of scaled gradients, Euclid, each coordinate's energy, coupled decay."""
         decay = Coupled(group["weight_decay"])
-        return Rule(HeavyBall(group["momentum"]), Euclid(), ElementEnergy(group["c"]), decay, **self.precision)
+        return Rule(HeavyBall(group["momentum"]), Euclid(), ElementEnergy(group["c"]), decay, **self.precision(group))
 
 
 class AEGDW(Walker):
@@ -94,7 +94,7 @@ class AEGDW(Walker):
     def sentence(self, group: Group) -> Rule:
         """Scaled gradient, Euclid, each coordinate's energy, decay by lr."""
         decay = Steady(group["weight_decay"])
-        return Rule(Identity(), Euclid(), ElementEnergy(group["c"]), decay, **self.precision)
+        return Rule(Identity(), Euclid(), ElementEnergy(group["c"]), decay, **self.precision(group))
 
 
 class AEPG(Walker):
@@ -129,4 +129,4 @@ class AEPG(Walker):
     def sentence(self, group: Group) -> Rule:
         """Gradient, any metric, one energy."""
         metric = self.metric or SecondMoment(group["beta"], group["eps"])
-        return Rule(Identity(), metric, Energy(group["c"]), Steady(group["weight_decay"]), **self.precision)
+        return Rule(Identity(), metric, Energy(group["c"]), Steady(group["weight_decay"]), **self.precision(group))

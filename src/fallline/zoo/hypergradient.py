@@ -28,7 +28,7 @@ class _Hyper(Walker):
     def learned(self, remember: Filter, metric: Metric, group: Group) -> Rule:
         """The sentence."""
         step: Step = (HypergradientRatio if self.multiplicative else Hypergradient)(group["hypergrad_lr"])
-        return Rule(remember, metric, step, Coupled(group["weight_decay"]), **self.precision)
+        return Rule(remember, metric, step, Coupled(group["weight_decay"]), **self.precision(group))
 
 
 class SGDHD(_Hyper):

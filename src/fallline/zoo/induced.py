@@ -58,4 +58,4 @@ class InducedMetric(Walker):
         """Average, Euclid or second moment, a damped step, decay by lr."""
         metric = SecondMoment(group["beta_rms"], group["eps"]) if self.form == "rms" else Euclid()
         step = (InducedLogStep if self.form == "log" else InducedStep)(group["xi"], group["beta"])
-        return Rule(EMA(group["momentum"]), metric, step, Steady(group["weight_decay"]), **self.precision)
+        return Rule(EMA(group["momentum"]), metric, step, Steady(group["weight_decay"]), **self.precision(group))

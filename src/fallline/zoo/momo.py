@@ -26,7 +26,7 @@ class _Model(Walker):
     def modelled(self, average: Filter, metric: Metric, group: Group) -> Rule:
         """The sentence."""
         step = (LearnedModel if group["use_fstar"] else TruncatedModel)(average, group["lb"], group["weight_decay"])
-        return Rule(average, metric, step, Proximal(group["weight_decay"]), **self.precision)
+        return Rule(average, metric, step, Proximal(group["weight_decay"]), **self.precision(group))
 
 
 class MoMo(_Model):

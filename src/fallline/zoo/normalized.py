@@ -53,7 +53,7 @@ class NormalizedSGD(Walker):
         """Gradient or average, any metric, a power of its dual norm."""
         remember = EMA(group["momentum"]) if group["momentum"] else Identity()
         step = NormPower(group["beta"], self.scope)
-        return Rule(remember, self.metric, step, Decoupled(group["weight_decay"]), **self.precision)
+        return Rule(remember, self.metric, step, Decoupled(group["weight_decay"]), **self.precision(group))
 
 
 class AdaGradNormSGD(Walker):
@@ -87,4 +87,4 @@ class AdaGradNormSGD(Walker):
         """Gradient or average, any metric, the sum of its dual norms."""
         remember = EMA(group["momentum"]) if group["momentum"] else Identity()
         step = NormSum(group["b0"], self.scope)
-        return Rule(remember, self.metric, step, Decoupled(group["weight_decay"]), **self.precision)
+        return Rule(remember, self.metric, step, Decoupled(group["weight_decay"]), **self.precision(group))

@@ -53,7 +53,7 @@ class SPS(Walker):
         """Gradient, Euclid, Polyak's step, smoothed or not."""
         numbers, batches = (group["c"], group["lb"], group["eps"]), group["n_batches_per_epoch"]
         step = SmoothPolyak(*numbers, growth=group["gamma"] ** (1 / batches)) if batches else Polyak(*numbers)
-        return Rule(Identity(), Euclid(), step, Coupled(group["weight_decay"]), **self.precision)
+        return Rule(Identity(), Euclid(), step, Coupled(group["weight_decay"]), **self.precision(group))
 
 
 class AliG(Walker):
@@ -115,7 +115,9 @@ class ALRSMAG(Walker):
     def sentence(self, group: Group) -> Rule:
         """Heavy ball, Euclid, Polyak's step, decay by the size found."""
         step = Polyak(group["c"], group["lb"])
-        return Rule(HeavyBall(group["momentum"]), Euclid(), step, Decoupled(group["weight_decay"]), **self.precision)
+        return Rule(
+            HeavyBall(group["momentum"]), Euclid(), step, Decoupled(group["weight_decay"]), **self.precision(group)
+        )
 
 
 class ALRHB(Walker):
@@ -147,7 +149,9 @@ class ALRHB(Walker):
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, a step that knows the momentum after it."""
         mu = group["momentum"]
-        return Rule(Identity(), Euclid(), MovingPolyak(group["c"], group["lb"], mu=mu), Inertia(mu), **self.precision)
+        return Rule(
+            Identity(), Euclid(), MovingPolyak(group["c"], group["lb"], mu=mu), Inertia(mu), **self.precision(group)
+        )
 
 
 class MomSPS(Walker):
@@ -179,4 +183,4 @@ class MomSPS(Walker):
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, Polyak's step, damped momentum of the weights."""
         mu = group["momentum"]
-        return Rule(Identity(), Euclid(), Polyak(group["c"], group["lb"]), Inertia(mu, mu), **self.precision)
+        return Rule(Identity(), Euclid(), Polyak(group["c"], group["lb"]), Inertia(mu, mu), **self.precision(group))

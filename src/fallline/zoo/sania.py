@@ -50,7 +50,7 @@ class SANIA(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """Gradient, B, the root."""
         decay = Decoupled(group["weight_decay"])
-        return Rule(Identity(), self.metric(group), QuadraticModel(group["lb"]), decay, **self.precision)
+        return Rule(Identity(), self.metric(group), QuadraticModel(group["lb"]), decay, **self.precision(group))
 
     def metric(self, group: dict[str, Any]) -> Metric:
         """B."""
