@@ -81,9 +81,8 @@ class AliG(Walker):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, Polyak's step."""
-        return Rule(
-            Identity(), Euclid(), Polyak(1.0, 0.0, group["eps"]), Coupled(group["weight_decay"]), **self.precision
-        )
+        step, decay = Polyak(1.0, 0.0, group["eps"]), Coupled(group["weight_decay"])
+        return Rule(Identity(), Euclid(), step, decay, **self.precision(group))
 
 
 class ALRSMAG(Walker):
@@ -114,10 +113,8 @@ class ALRSMAG(Walker):
 
     def sentence(self, group: Group) -> Rule:
         """Heavy ball, Euclid, Polyak's step, decay by the size found."""
-        step = Polyak(group["c"], group["lb"])
-        return Rule(
-            HeavyBall(group["momentum"]), Euclid(), step, Decoupled(group["weight_decay"]), **self.precision(group)
-        )
+        step, decay = Polyak(group["c"], group["lb"]), Decoupled(group["weight_decay"])
+        return Rule(HeavyBall(group["momentum"]), Euclid(), step, decay, **self.precision(group))
 
 
 class ALRHB(Walker):
@@ -148,10 +145,8 @@ class ALRHB(Walker):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, a step that knows the momentum after it."""
-        mu = group["momentum"]
-        return Rule(
-            Identity(), Euclid(), MovingPolyak(group["c"], group["lb"], mu=mu), Inertia(mu), **self.precision(group)
-        )
+        step = MovingPolyak(group["c"], group["lb"], mu=group["momentum"])
+        return Rule(Identity(), Euclid(), step, Inertia(group["momentum"]), **self.precision(group))
 
 
 class MomSPS(Walker):
