@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from fallline import SGD, AdamW, Cone, Descent, Greedy, Replay, Span, UnitPower
+from fallline.core.loss import hears
 from fallline.zoo.registry import REGISTRY
 
 SHAPES = ((5, 4), (4,), (2, 3, 2), ())
@@ -85,11 +86,20 @@ def feed(params: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> None:
         p.grad = None if g is None else g.clone()
 
 
+def step(opt: torch.optim.Optimizer) -> None:
+    """One step with the gradients as they are; with a loss for rules that read it: half their squares."""
+    if not (isinstance(opt, Descent) and hears(opt._sections())):
+        opt.step()
+        return
+    squares = [p.grad.detach().abs().double().square().sum() for p in owned(opt) if p.grad is not None]
+    opt.step(loss=torch.stack(squares).nan_to_num().sum() / 2)
+
+
 def walk(opt: torch.optim.Optimizer, gradients: Gradients) -> None:
     """One step for each list of gradients."""
     for now in gradients:
         feed(owned(opt), now)
-        opt.step()
+        step(opt)
 
 
 def trained(name: str, steps: int = 7, dtype: torch.dtype = torch.float32) -> Descent:

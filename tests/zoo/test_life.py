@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fallline.zoo.registry import REGISTRY
-from kit import NAMED, differences, feed, owned, snapshot, stream, walk, weights
+from kit import NAMED, differences, feed, owned, snapshot, step, stream, walk, weights
 
 NAMES = [name for name in REGISTRY if name not in NAMED]
 every_name = pytest.mark.parametrize("name", NAMES)
@@ -66,13 +66,13 @@ def test_nothing_moves_without_lr_and_gradients_or_for_nan(name):
     for group in opt.param_groups:
         group["lr"] = 0.0
     feed(owned(opt), [torch.zeros_like(p) for p in owned(opt)])
-    opt.step()
+    step(opt)
     for group, lr in zip(opt.param_groups, rates, strict=True):
         group["lr"] = lr
     assert not differences(before, snapshot(opt))
     feed(owned(opt), [torch.full_like(p, torch.nan) for p in owned(opt)])
     with pytest.warns(UserWarning, match="skipped"):
-        opt.step()
+        step(opt)
     after = snapshot(opt)
     assert not differences((before["params"], before["state"]), (after["params"], after["state"]))
 
@@ -82,7 +82,7 @@ def test_zero_gradients_give_no_nan(name):
     opt = built(name)
     feed(owned(opt), [torch.zeros_like(p) for p in owned(opt)])
     for _ in range(3):
-        opt.step()
+        step(opt)
     assert all(bool(p.isfinite().all()) for p in owned(opt))
 
 

@@ -1,7 +1,8 @@
 from .anchor import Anchor
 from .average import Averaged
 from .conditional import FrankWolfe
-from .decay import Coupled, Decoupled
+from .decay import Coupled, Decoupled, Proximal, Steady
+from .inertia import Inertia
 from .mechanic import OuterScale
 from .pair import LowRankPair
 from .primal import PrimalAverage
@@ -23,17 +24,20 @@ __all__ = [
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
+    "Inertia",
     "LowRankPair",
     "ObliqueSphere",
     "OuterScale",
     "Polynomial",
     "PrimalAverage",
+    "Proximal",
     "Retract",
     "Sizes",
     "SlowWeights",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",
+    "Steady",
     "Stiefel",
     "Trailing",
     "Transport",

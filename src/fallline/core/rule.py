@@ -221,6 +221,7 @@ class Rule:
         move, size = d.mul(-size), self.step.scale(mem["step"]) * lr if self.step.inward else size
         if self.stacked and not self.combine.matrix:
             move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
+        self.combine.fade(w, lr, mem["combine"], t)
         self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))

@@ -19,6 +19,7 @@ from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .square import SquareMoment, SquareSum
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -65,6 +66,8 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "SquareMoment",
+    "SquareSum",
     "Varied",
     "VectorRMS",
     "Weighted",

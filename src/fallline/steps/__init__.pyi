@@ -3,8 +3,14 @@ from .anchored import AnchoredStep
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
+from .energy import ElementEnergy, Energy
 from .escape import EscapeVelocity
+from .hypergradient import Hypergradient, HypergradientRatio
+from .induced import InducedLogStep, InducedStep
+from .length import NormPower, NormSum, QuadraticModel
+from .momo import LearnedModel, TruncatedModel
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
+from .polyak import MovingPolyak, Polyak, SmoothPolyak
 from .prodigy import ProdigyStep
 from .wait import Wait
 from .warmup import Warmup
@@ -19,10 +25,24 @@ __all__ = [
     "DoGStep",
     "DoWGStep",
     "DualNorm",
+    "ElementEnergy",
+    "Energy",
     "EscapeVelocity",
+    "Hypergradient",
+    "HypergradientRatio",
+    "InducedLogStep",
+    "InducedStep",
     "LargestDual",
+    "LearnedModel",
+    "MovingPolyak",
+    "NormPower",
     "NormRatio",
+    "NormSum",
+    "Polyak",
     "ProdigyStep",
+    "QuadraticModel",
+    "SmoothPolyak",
+    "TruncatedModel",
     "Wait",
     "Warmup",
 ]

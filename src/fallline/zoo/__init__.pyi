@@ -10,24 +10,31 @@ from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
+from .hypergradient import SGDHD, AdamHD
+from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
+from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
+from .sania import SANIA
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
@@ -40,6 +47,12 @@ from .turbo import TurboMuon
 from .wrapped import Hyperball, Soda
 
 __all__ = [
+    "AEGD",
+    "AEGDM",
+    "AEGDW",
+    "AEPG",
+    "ALRHB",
+    "ALRSMAG",
     "ASGO",
     "DASGO",
     "EGD",
@@ -48,12 +61,18 @@ __all__ = [
     "NAMOD",
     "REG",
     "ROOT",
+    "SANIA",
     "SGD",
+    "SGDHD",
     "SOAP",
+    "SPS",
     "AdaGO",
+    "AdaGradNormSGD",
     "AdaMuon",
     "Adam",
+    "AdamHD",
     "AdamW",
+    "AliG",
     "AuON",
     "Auto",
     "Averages",
@@ -68,6 +87,7 @@ __all__ = [
     "Freon",
     "HTMuon",
     "Hyperball",
+    "InducedMetric",
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
@@ -76,11 +96,15 @@ __all__ = [
     "Lookahead",
     "Macro",
     "Mechanic",
+    "MoMo",
+    "MoMoAdam",
+    "MomSPS",
     "MuCon",
     "Muon",
     "MuonEq",
     "NorDion2",
     "NorMuon",
+    "NormalizedSGD",
     "OLion",
     "Pion",
     "PolarAdamW",

@@ -20,25 +20,32 @@ from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
+from .hypergradient import SGDHD, AdamHD
+from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
+from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
+from .sania import SANIA
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
@@ -180,5 +187,47 @@ ENTRIES = (
         "dadapt-adam", "Defazio & Mishchenko, arXiv 2301.07733", "average → second moment, a distance found", DAdaptAdam
     ),
     Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
+    Entry("sps", "Loizou et al., arXiv 2002.10542", "gradient → Euclid, Polyak's step, smoothed", partial(SPS, lr=1.0)),
+    Entry("alig", "Berrada et al., arXiv 1906.05661", "gradient → Euclid, Polyak's step", partial(AliG, lr=0.5)),
+    Entry("alr-smag", "Wang et al., arXiv 2305.12939", "heavy ball → Euclid, Polyak's step", partial(ALRSMAG, lr=0.1)),
+    Entry(
+        "alr-hb", "Wang et al., arXiv 2305.12939", "gradient → Euclid, Polyak's step, inertia", partial(ALRHB, lr=0.4)
+    ),
+    Entry("momsps", "arXiv 2406.04142", "gradient → Euclid, Polyak's step, damped inertia", partial(MomSPS, lr=2.0)),
+    Entry("momo", "Schaipp et al., arXiv 2305.07583", "average → Euclid, truncated model", partial(MoMo, lr=1.0)),
+    Entry(
+        "momo-adam",
+        "Schaipp et al., arXiv 2305.07583",
+        "EMA → second moment, truncated model",
+        partial(MoMoAdam, lr=0.01),
+    ),
+    Entry("sania", "arXiv 2312.17369", "gradient → squares, Newton's model to Polyak's target", partial(SANIA, lr=1.0)),
+    Entry("aegd", "Liu & Tian, arXiv 2010.05109", "gradient → Euclid, each coordinate's energy", partial(AEGD, lr=0.1)),
+    Entry("aegdm", "Liu & Tian, arXiv 2203.12191", "heavy ball → Euclid, each one's energy", partial(AEGDM, lr=0.02)),
+    Entry("aegdw", "Liu & Tian, arXiv 2010.05109", "AEGD, decay by lr", partial(AEGDW, lr=0.7)),
+    Entry("aepg", "arXiv 2310.06733", "gradient → second moment, one energy", partial(AEPG, lr=0.01)),
+    Entry("induced", "published code", "EMA → Euclid, along the loss's graph", partial(InducedMetric, lr=0.1)),
+    Entry(
+        "induced-log", "published code", "EMA → Euclid, along log's graph", partial(InducedMetric, lr=0.1, form="log")
+    ),
+    Entry(
+        "induced-rms",
+        "published code",
+        "EMA → second moment, along the graph",
+        partial(InducedMetric, lr=0.01, form="rms"),
+    ),
+    Entry("sgd-hd", "Baydin et al., arXiv 1703.04782", "gradient → Euclid, lr that learns", partial(SGDHD, lr=0.05)),
+    Entry(
+        "adam-hd", "Baydin et al., arXiv 1703.04782", "EMA → second moment, lr that learns", partial(AdamHD, lr=0.01)
+    ),
+    Entry(
+        "normalized-sgd", "arXiv 2303.02854", "average → Euclid, a power of the norm", partial(NormalizedSGD, lr=0.05)
+    ),
+    Entry(
+        "adagrad-norm",
+        "Ward et al., arXiv 1806.01811",
+        "gradient → Euclid, sum of norms",
+        partial(AdaGradNormSGD, lr=1.0),
+    ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
