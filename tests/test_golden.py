@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fallline.zoo.registry import ENTRIES, REGISTRY
+from kit import walk
 from sampler import noisy_descent
 
 GOLDEN = {
@@ -67,6 +68,14 @@ GOLDEN = {
     "kaon": 1207.0180633244852,
     "softmuon": 1207.9311285669605,
     "mucon": 1207.9273989252977,
+    "u-dog": 1206.9055162546406,
+    "unixgrad": 1025.9388723799734,
+    "adgd": 1207.0000207026815,
+    "oasis": 7512.054869262842,
+    "smb": 1216.8024442362664,
+    "o2nc": 1212.3608524570575,
+    "o2nc-double": 1207.3339134263565,
+    "hill-adam": 1208.414866265084,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}
@@ -77,10 +86,7 @@ def test_golden(name):
     shapes = ((30, 30 if name in SQUARE else 40), (7,))
     params = [nn.Parameter(torch.ones(shape, dtype=torch.float64)) for shape in shapes]
     opt = REGISTRY[name].build(params)
-    for grads in noisy_descent(4, 25, shapes):
-        for p, g in zip(params, grads, strict=True):
-            p.grad = g
-        opt.step()
+    walk(opt, noisy_descent(4, 25, shapes))
     value = sum(float(p.detach().sum()) for p in params)
     assert value == pytest.approx(GOLDEN.get(name), rel=1e-11), f"{name}: {value!r}"
 

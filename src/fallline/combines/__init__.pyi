@@ -1,8 +1,13 @@
 from .anchor import Anchor
+from .best import Best
 from .conditional import FrankWolfe
+from .conversion import Conversion, DoubleConversion
 from .decay import Coupled, Decoupled
+from .extragradient import UDoGExtragradient, UniXGradient
+from .modelled import Modelled
 from .pair import LowRankPair
 from .primal import PrimalAverage
+from .probed import Probed
 from .retract import FixedNorm, Retract
 from .rotation import TwoSided
 from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere, Sphere
@@ -12,14 +17,19 @@ from .transport import Transport
 
 __all__ = [
     "Anchor",
+    "Best",
+    "Conversion",
     "Coupled",
     "Decoupled",
+    "DoubleConversion",
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
     "LowRankPair",
+    "Modelled",
     "ObliqueSphere",
     "PrimalAverage",
+    "Probed",
     "Retract",
     "SolvedSphere",
     "SpectralSphere",
@@ -28,4 +38,6 @@ __all__ = [
     "Trailing",
     "Transport",
     "TwoSided",
+    "UDoGExtragradient",
+    "UniXGradient",
 ]

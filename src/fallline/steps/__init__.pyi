@@ -1,11 +1,14 @@
+from .armijo import Sufficient
 from .constant import Constant
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
+from .lipschitz import AdGDStep
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .prodigy import ProdigyStep
 from .wait import Wait
 
 __all__ = [
+    "AdGDStep",
     "AdaGradNorm",
     "ColumnRatio",
     "Constant",
@@ -14,5 +17,6 @@ __all__ = [
     "LargestDual",
     "NormRatio",
     "ProdigyStep",
+    "Sufficient",
     "Wait",
 ]

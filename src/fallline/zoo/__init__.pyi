@@ -8,6 +8,7 @@ from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .hilladam import HillAdam
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
@@ -16,6 +17,8 @@ from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
+from .o2nc import O2NC, DoubleO2NC
+from .oasis import OASIS, AdGD
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
@@ -26,11 +29,13 @@ from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .share import shares
+from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 __all__ = [
@@ -40,10 +45,14 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "O2NC",
+    "OASIS",
     "REG",
     "ROOT",
     "SGD",
+    "SMB",
     "SOAP",
+    "AdGD",
     "AdaGO",
     "AdaMuon",
     "Adam",
@@ -53,8 +62,10 @@ __all__ = [
     "DeVAEuclid",
     "Dion",
     "Dion2",
+    "DoubleO2NC",
     "Freon",
     "HTMuon",
+    "HillAdam",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
@@ -77,6 +88,8 @@ __all__ = [
     "Spel",
     "TrustRegion",
     "TurboMuon",
+    "UDoG",
+    "UniXGrad",
     "gap_adam",
     "gap_sgd",
     "shares",

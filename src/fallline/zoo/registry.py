@@ -19,6 +19,7 @@ from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .hilladam import HillAdam
 from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
@@ -27,6 +28,8 @@ from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
+from .o2nc import O2NC, DoubleO2NC
+from .oasis import OASIS, AdGD
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
@@ -37,11 +40,13 @@ from .routed import BY_SHAPE
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
+from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 
@@ -137,5 +142,15 @@ ENTRIES = (
     Entry("softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", _cast(SoftMuon, 0.02)),
     Entry("nordion2", "microsoft/dion", "slices, feedback → spectral → rows", _cast(NorDion2, 0.01)),
     Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", _cast(MuCon, 0.02)),
+    Entry("u-dog", "Kreisler et al., arXiv 2404.00666", "extragradient, distance over gradients", UDoG),
+    Entry(
+        "unixgrad", "Kavis et al., arXiv 1910.13857", "extragradient, a given diameter", partial(UniXGrad, diameter=1.0)
+    ),
+    Entry("adgd", "Malitsky & Mishchenko, arXiv 1910.09529", "one over the curvature on the way", AdGD),
+    Entry("oasis", "Jahani et al., arXiv 2109.05198", "Hutchinson's diagonal, AdGD in its norm", OASIS),
+    Entry("smb", "Birbil et al., arXiv 2111.07058", "a trial step, mended by a model", partial(SMB, lr=0.05)),
+    Entry("o2nc", "Cutkosky et al., arXiv 2302.03775", "heavy ball, gradients on the way", partial(O2NC, lr=0.01)),
+    Entry("o2nc-double", "arXiv 2510.03167", "optimistic steps in a ball", partial(DoubleO2NC, lr=0.01, radius=0.1)),
+    Entry("hill-adam", "Hill-ADAM, public code", "Adam that turns round, the best kept", partial(HillAdam, lr=0.01)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
