@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fallline.zoo.registry import ENTRIES, REGISTRY
-from kit import step
+from kit import told, walk
 from sampler import noisy_descent
 
 GOLDEN = {
@@ -98,6 +98,14 @@ GOLDEN = {
     "prodigy": 1531.82265157461,
     "dadapt-sgd": 1207.0138456583238,
     "dadapt-adam": 144076.70740364693,
+    "u-dog": 1206.9055162546406,
+    "unixgrad": 1025.9388723799734,
+    "adgd": 1207.0000207026815,
+    "oasis": 7512.054869262842,
+    "smb": 1216.8024442362664,
+    "o2nc": 1212.3608524570575,
+    "o2nc-double": 1207.3339134263565,
+    "hill-adam": 1208.414866265084,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}
@@ -111,7 +119,8 @@ def test_golden(name):
     for grads in noisy_descent(4, 25, shapes):
         for p, g in zip(params, grads, strict=True):
             p.grad = g
-        step(opt)
+        told(opt)
+    walk(opt, noisy_descent(4, 25, shapes))
     value = sum(float(p.detach().sum()) for p in params)
     assert value == pytest.approx(GOLDEN.get(name), rel=1e-11), f"{name}: {value!r}"
 

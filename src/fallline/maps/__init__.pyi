@@ -2,6 +2,7 @@ from .awake import Awake
 from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
+from .hill import Hill
 from .moment import ElementMoment, RowMoment
 from .rms import Rms
 from .scale import RowColScale
@@ -14,6 +15,7 @@ __all__ = [
     "Clamp",
     "Cosh",
     "ElementMoment",
+    "Hill",
     "Rms",
     "RowColScale",
     "RowMoment",

@@ -4,6 +4,7 @@ from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
 from .grafted import Grafted
+from .hutchinson import Hutchinson
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
@@ -42,6 +43,7 @@ __all__ = [
     "GramEigen",
     "GramNewtonSchulz",
     "GramQDWH",
+    "Hutchinson",
     "Keller",
     "Kronecker",
     "Kullback",

@@ -1,5 +1,6 @@
 from .adaptation import DAdaptAverage, DAdaptSum
 from .anchored import AnchoredStep
+from .armijo import Sufficient
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
@@ -8,6 +9,7 @@ from .escape import EscapeVelocity
 from .hypergradient import Hypergradient, HypergradientRatio
 from .induced import InducedLogStep, InducedStep
 from .length import NormPower, NormSum, QuadraticModel
+from .lipschitz import AdGDStep
 from .momo import LearnedModel, TruncatedModel
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .polyak import MovingPolyak, Polyak, SmoothPolyak
@@ -16,6 +18,7 @@ from .wait import Wait
 from .warmup import Warmup
 
 __all__ = [
+    "AdGDStep",
     "AdaGradNorm",
     "AnchoredStep",
     "ColumnRatio",
@@ -42,6 +45,7 @@ __all__ = [
     "ProdigyStep",
     "QuadraticModel",
     "SmoothPolyak",
+    "Sufficient",
     "TruncatedModel",
     "Wait",
     "Warmup",

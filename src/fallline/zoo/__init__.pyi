@@ -14,6 +14,7 @@ from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .hilladam import HillAdam
 from .htmuon import HTMuon
 from .hypergradient import SGDHD, AdamHD
 from .induced import InducedMetric
@@ -26,6 +27,8 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
+from .o2nc import O2NC, DoubleO2NC
+from .oasis import OASIS, AdGD
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
@@ -39,11 +42,13 @@ from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .share import shares
+from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 __all__ = [
@@ -59,13 +64,17 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "O2NC",
+    "OASIS",
     "REG",
     "ROOT",
     "SANIA",
     "SGD",
     "SGDHD",
+    "SMB",
     "SOAP",
     "SPS",
+    "AdGD",
     "AdaGO",
     "AdaGradNormSGD",
     "AdaMuon",
@@ -84,8 +93,10 @@ __all__ = [
     "Dion2",
     "DoG",
     "DoWG",
+    "DoubleO2NC",
     "Freon",
     "HTMuon",
+    "HillAdam",
     "Hyperball",
     "InducedMetric",
     "IntrinsicMuon",
@@ -120,6 +131,8 @@ __all__ = [
     "Spel",
     "TrustRegion",
     "TurboMuon",
+    "UDoG",
+    "UniXGrad",
     "gap_adam",
     "gap_sgd",
     "shares",

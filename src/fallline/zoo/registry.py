@@ -24,6 +24,7 @@ from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .hilladam import HillAdam
 from .htmuon import HTMuon
 from .hypergradient import SGDHD, AdamHD
 from .induced import InducedMetric
@@ -36,6 +37,8 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
+from .o2nc import O2NC, DoubleO2NC
+from .oasis import OASIS, AdGD
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
@@ -49,11 +52,13 @@ from .sania import SANIA
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
+from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 
@@ -229,5 +234,15 @@ ENTRIES = (
         "gradient → Euclid, sum of norms",
         partial(AdaGradNormSGD, lr=1.0),
     ),
+    Entry("u-dog", "Kreisler et al., arXiv 2404.00666", "extragradient, distance over gradients", UDoG),
+    Entry(
+        "unixgrad", "Kavis et al., arXiv 1910.13857", "extragradient, a given diameter", partial(UniXGrad, diameter=1.0)
+    ),
+    Entry("adgd", "Malitsky & Mishchenko, arXiv 1910.09529", "one over the curvature on the way", AdGD),
+    Entry("oasis", "Jahani et al., arXiv 2109.05198", "Hutchinson's diagonal, AdGD in its norm", OASIS),
+    Entry("smb", "Birbil et al., arXiv 2111.07058", "a trial step, mended by a model", partial(SMB, lr=0.05)),
+    Entry("o2nc", "Cutkosky et al., arXiv 2302.03775", "heavy ball, gradients on the way", partial(O2NC, lr=0.01)),
+    Entry("o2nc-double", "arXiv 2510.03167", "optimistic steps in a ball", partial(DoubleO2NC, lr=0.01, radius=0.1)),
+    Entry("hill-adam", "Hill-ADAM, public code", "Adam that turns round, the best kept", partial(HillAdam, lr=0.01)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
