@@ -67,6 +67,20 @@ GOLDEN = {
     "kaon": 1207.0180633244852,
     "softmuon": 1207.9311285669605,
     "mucon": 1207.9273989252977,
+    "amsgrad": 1208.4147149530077,
+    "adamax": 1207.5465388217062,
+    "nadam": 1209.0437075604164,
+    "radam": 1207.70728430193,
+    "adabelief": 1208.6184267247966,
+    "qhm": 1236.9290741197833,
+    "qhadam": 1208.7003735336884,
+    "aggmo": 1214.3228183956564,
+    "ademamix": 1207.4394985639824,
+    "cautious-adamw": 1206.4795675796415,
+    "cautious-lion": 1209.145163952442,
+    "grams-adamw": 1205.4788827656228,
+    "mgup-adamw": 1206.4429952037067,
+    "random-sgd": 1211.6328331290968,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

@@ -13,6 +13,7 @@ from .border import dtensor, near, shard, spread
 from .chooser import Chooser, check_choosers
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
+from .mask import mapped
 from .memory import Memory, State, allocate, real, wider
 from .part import Combine, Filter, Map, Metric, Part, Step, kind
 from .shard import parts, whole
@@ -194,6 +195,10 @@ class Rule:
         self.step.observe(lr, self.sees("step", g), mem["step"], t)
         g = self.weighed(g, mem, t)
         self.filter.remember(self.sees("filter", g), mem["filter"], t)
+        self.learn(g, mem, t)
+
+    def learn(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
+        """Metric and maps take in the gradient."""
         for slot in SEEN:
             part = getattr(self, slot)
             if part and part.observes:
@@ -205,14 +210,14 @@ class Rule:
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Direction, step, parameters, rounding. Here is the library's one minus sign."""
-        u = self.filter.output(self.sees("filter", self.weighed(g, mem, t)), mem["filter"], t)
+        g = self.weighed(g, mem, t)
+        u = self.filter.output(self.sees("filter", g), mem["filter"], t)
         u = u if self.filter.matrix else self.sees("metric", u)
         work = self.open(p, mem, t)
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
-        u = self.before(u, mem["before"], t) if self.before else u
-        d = self.metric.direction(u, mem["metric"], t)
-        d = self.after(d, mem["after"], t) if self.after else d
+        u = self._mapped("before", u, g, mem, t)
+        d = self._mapped("after", self.metric.direction(u, mem["metric"], t), g, mem, t)
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
@@ -222,6 +227,10 @@ class Rule:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
         if work is not p:
             self.write.close(p, work, mem["write"], t)
+
+    def _mapped(self, slot: str, u: Field, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        part = getattr(self, slot)
+        return mapped(part, u, lambda: self.sees(slot, g), mem[slot], t) if part else u
 
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""

@@ -6,6 +6,7 @@ from .fitted import Fitted
 from .grafted import Grafted
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
+from .moment import FadingPeak, MaxSecondMoment, QuasiMoment, Rectified, Surprise
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .resized import Exact, OwnDual, Weighted
@@ -18,6 +19,7 @@ from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .subset import SubsetNorm
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -31,6 +33,7 @@ __all__ = [
     "Curve",
     "Euclid",
     "Exact",
+    "FadingPeak",
     "FanIn",
     "FanOut",
     "FanRatio",
@@ -45,13 +48,16 @@ __all__ = [
     "Kullback",
     "KyFan",
     "MatchRMS",
+    "MaxSecondMoment",
     "NewtonSchulz",
     "Nuclear",
     "OwnDual",
     "Polar",
     "Power",
     "Preconditioned",
+    "QuasiMoment",
     "QuasiNorm",
+    "Rectified",
     "RotatedMoment",
     "Rows",
     "Schatten",
@@ -63,6 +69,8 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "SubsetNorm",
+    "Surprise",
     "Varied",
     "VectorRMS",
     "Weighted",

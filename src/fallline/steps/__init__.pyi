@@ -1,3 +1,4 @@
+from .chance import RandomScale
 from .constant import Constant
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
@@ -14,5 +15,6 @@ __all__ = [
     "LargestDual",
     "NormRatio",
     "ProdigyStep",
+    "RandomScale",
     "Wait",
 ]

@@ -3,6 +3,8 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
+from .chance import RandomSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
@@ -12,6 +14,7 @@ from .htmuon import HTMuon
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .mixture import AdEMAMix, AggMo
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
@@ -20,7 +23,9 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .quasi import QHM, QHAdam
 from .reg import REG
+from .relative import AdaBelief, AdaMax, NAdam, RAdam
 from .root import ROOT
 from .scion import Scion
 from .sgd import SGD
@@ -40,36 +45,49 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "QHM",
     "REG",
     "ROOT",
     "SGD",
     "SOAP",
+    "AdEMAMix",
+    "AdaBelief",
     "AdaGO",
+    "AdaMax",
     "AdaMuon",
     "Adam",
     "AdamW",
+    "AggMo",
     "AuON",
+    "CautiousAdamW",
+    "CautiousLion",
     "DeVA",
     "DeVAEuclid",
     "Dion",
     "Dion2",
     "Freon",
+    "GramsAdamW",
     "HTMuon",
     "Hyperball",
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
     "Lion",
+    "MGUPAdamW",
     "Macro",
     "MuCon",
     "Muon",
     "MuonEq",
+    "NAdam",
     "NorDion2",
     "NorMuon",
     "OLion",
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "QHAdam",
+    "RAdam",
+    "RandomSGD",
     "Scion",
     "Shampoo",
     "Soda",
