@@ -32,6 +32,7 @@ INTEGRATION_LINES = 100  # what a host needs is little, or the engine lacks some
 EXCEPTIONS: dict[str, str] = {
     "filters/candidate.py::Candidates": "what Bank and Probe share, the whole life of a choice: an interface",
     "combines/primal.py::PrimalAverage": "four numbers to check, and three sequences that only make sense together",
+    "steps/anchored.py::AnchoredStep": "a step that remembers, measures five numbers, decides and shows: an interface",
     "steps/prodigy.py::ProdigyStep": "a step that weighs, remembers, measures, decides and shows: an interface",
     "filters/probe.py::Probe": "two memories, a sample and a full buffer; apart, nobody would see how they meet",
 }

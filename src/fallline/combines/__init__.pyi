@@ -1,4 +1,5 @@
 from .anchor import Anchor
+from .average import Averaged
 from .conditional import FrankWolfe
 from .decay import Coupled, Decoupled
 from .pair import LowRankPair
@@ -9,18 +10,23 @@ from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere
 from .stiefel import Stiefel
 from .trailing import Trailing
 from .transport import Transport
+from .weight import Exponential, Polynomial, Sizes, Uncorrected, Uniform, Weights
 
 __all__ = [
     "Anchor",
+    "Averaged",
     "Coupled",
     "Decoupled",
+    "Exponential",
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
     "LowRankPair",
     "ObliqueSphere",
+    "Polynomial",
     "PrimalAverage",
     "Retract",
+    "Sizes",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",
@@ -28,4 +34,7 @@ __all__ = [
     "Trailing",
     "Transport",
     "TwoSided",
+    "Uncorrected",
+    "Uniform",
+    "Weights",
 ]

@@ -182,19 +182,21 @@ class Descent(Evaluated, torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`; in evaluation also `live`. Tensors and numbers only."""
         self._guard.catch_up(self.param_groups, self._echo)
+        self._evaluation.sync(self)
         sections = self._sections()
         self._allocate(sections)
         assemble(sections, self.state)
         for group in self.param_groups:
             group["recipe"] = recipe(section for section in sections if section.group is group)
-        return self._evaluation.saved(super().state_dict(), self.param_groups)
+        ahead = any(section.rule.combine.ahead for section in sections)
+        return self._evaluation.saved(super().state_dict(), self.param_groups, ahead)
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
         with loading(self):
             super().load_state_dict(state_dict)
-        self._evaluation.restore(self.state)
+        self._evaluation.restore(self)
 
     def __getstate__(self) -> dict[str, Any]:
         self._evaluation.refuse("The optimizer cannot be copied")

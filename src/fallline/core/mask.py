@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -25,7 +25,11 @@ class Mask(Map):
         return self.beside(u, u, mem, t)
 
 
-def mapped(part: Map, u: Field, g: Callable[[], Field], mem: Memory, t: Tensor) -> Field:
-    """What a map makes of u. g: asked only by those who look at it, for parts of it may lie elsewhere."""
+def mapped(rule: Any, slot: str, u: Field, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+    """What the map in a slot makes of u, if there is one. Only masks are shown the gradient: it may lie elsewhere."""
+    part = getattr(rule, slot)
+    if part is None:
+        return u
     u = u if part.elementwise else whole(u)
-    return part.beside(u, g(), mem, t) if isinstance(part, Mask) else part(u, mem, t)
+    seen = mem[slot]
+    return part.beside(u, rule.sees(slot, g), seen, t) if isinstance(part, Mask) else part(u, seen, t)

@@ -81,8 +81,7 @@ class Rule:
         return words if self.state_dtype is torch.float32 else f"{words}, in {str(self.state_dtype)[6:]}"
 
     def _said(self) -> list[Part]:
-        """The parts that are worth a word: that numbers are rounded to the nearest goes without saying."""
-        return [part for part in self.parts.values() if part != NEAREST]
+        return [part for part in self.parts.values() if part != NEAREST]  # which goes without saying
 
     @property
     def recipe(self) -> str:
@@ -106,8 +105,9 @@ class Rule:
 
     @property
     def scouts(self) -> bool:
-        """Whether some part judges on a sample, so that it can decide before anybody has seen everything."""
-        return any(part.measures and part.runs(SIZE) is not None for part in self.choosers.values())
+        """Whether all that measure judge on a sample, so that they can decide before anybody has seen everything."""
+        judges = [part.runs(SIZE) is not None for part in self.choosers.values() if part.measures]
+        return bool(judges) and all(judges)
 
     def computes_in(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of memory and arithmetic for weights of a (real) dtype: never narrower than they."""
@@ -200,8 +200,7 @@ class Rule:
     def learn(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
         """Metric and maps take in the gradient."""
         for slot in SEEN:
-            part = getattr(self, slot)
-            if part and part.observes:
+            if (part := getattr(self, slot)) and part.observes:
                 part.observe(self.sees(slot, g), mem[slot], t)
 
     def weighed(self, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
@@ -216,8 +215,10 @@ class Rule:
         work = self.open(p, mem, t)
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
-        u = self._mapped("before", u, g, mem, t)
-        d = self._mapped("after", self.metric.direction(u, mem["metric"], t), g, mem, t)
+        u = mapped(self, "before", u, g, mem, t)
+        if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
+            mem["metric"].unit.copy_(unit)
+        d = mapped(self, "after", self.metric.direction(u, mem["metric"], t), g, mem, t)
         size = self.step.size(lr, u, d, mem["step"], t)
         move = d.mul(-size)
         if self.stacked and not self.combine.matrix:
@@ -228,9 +229,11 @@ class Rule:
         if work is not p:
             self.write.close(p, work, mem["write"], t)
 
-    def _mapped(self, slot: str, u: Field, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
-        part = getattr(self, slot)
-        return mapped(part, u, lambda: self.sees(slot, g), mem[slot], t) if part else u
+    def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """The weights that are trained, of those that the parameters hold."""
+        work = self.open(p, mem, t)
+        x = self.combine.settled(self.sees("combine", work), mem["combine"], t)
+        return parts(self.view.close(x, work) if self.combine.matrix else x, work)
 
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""

@@ -9,6 +9,7 @@ from .kullback import Kullback
 from .moment import FadingPeak, MaxSecondMoment, QuasiMoment, Rectified, Surprise
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
+from .raw import RawMoment
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
 from .rotated import RotatedMoment
@@ -57,6 +58,7 @@ __all__ = [
     "Preconditioned",
     "QuasiMoment",
     "QuasiNorm",
+    "RawMoment",
     "Rectified",
     "RotatedMoment",
     "Rows",

@@ -1,15 +1,21 @@
+from .anchored import AnchoredStep
 from .chance import RandomScale
 from .constant import Constant
+from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
 from .escape import EscapeVelocity
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .prodigy import ProdigyStep
 from .wait import Wait
+from .warmup import Warmup
 
 __all__ = [
     "AdaGradNorm",
+    "AnchoredStep",
     "ColumnRatio",
     "Constant",
+    "DoGStep",
+    "DoWGStep",
     "DualNorm",
     "EscapeVelocity",
     "LargestDual",
@@ -17,4 +23,5 @@ __all__ = [
     "ProdigyStep",
     "RandomScale",
     "Wait",
+    "Warmup",
 ]

@@ -3,11 +3,14 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .auto import Auto
 from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
 from .chance import RandomSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -23,6 +26,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .quasi import QHM, QHAdam
 from .reg import REG
 from .relative import AdaBelief, AdaMax, NAdam, RAdam
@@ -59,12 +63,15 @@ __all__ = [
     "AdamW",
     "AggMo",
     "AuON",
+    "Auto",
     "CautiousAdamW",
     "CautiousLion",
     "DeVA",
     "DeVAEuclid",
     "Dion",
     "Dion2",
+    "DoG",
+    "DoWG",
     "Freon",
     "GramsAdamW",
     "HTMuon",
@@ -72,6 +79,7 @@ __all__ = [
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
+    "LDoG",
     "Lion",
     "MGUPAdamW",
     "Macro",
@@ -85,9 +93,12 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "Prodigy",
     "QHAdam",
     "RAdam",
     "RandomSGD",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",

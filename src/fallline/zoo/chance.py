@@ -11,15 +11,15 @@ from ..filters import HeavyBall
 from ..metrics import Euclid
 from ..steps import RandomScale
 from .choice import check_number
-from .plain import Group, Plain
+from .walking import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .plain import Engine
+    from .walking import Walking
 
 
-class RandomSGD(Plain):
+class RandomSGD(Walker):
     """SGD with momentum, each of whose steps is scaled by an exponential draw.
 
         m <- mu m + g,    theta <- theta - lr s_n m,    s_n ~ Exp(1) from seed and n
@@ -40,12 +40,12 @@ class RandomSGD(Plain):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         seed: int = 0,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"momentum": check_number(momentum, "momentum value"), "weight_decay": weight_decay, "seed": seed}
-        super().__init__(params, lr, numbers | {"decoupled_weight_decay": False}, **engine)
+        super().__init__(params, lr, numbers | {"decoupled_weight_decay": False}, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Heavy ball, Euclid, random scale, coupled decay."""
         momentum = check_number(group["momentum"], "momentum value")
         step = RandomScale(group["seed"])

@@ -12,15 +12,15 @@ from ..filters import HeavyBalls, TwoAverages
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant
 from .choice import check_number
-from .plain import Group, Plain
+from .walking import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .plain import Engine
+    from .walking import Walking
 
 
-class AggMo(Plain):
+class AggMo(Walker):
     """The mean of several heavy balls.
 
         v_i <- b_i v_i + g,    theta <- theta - (lr / K) sum_i v_i
@@ -40,18 +40,18 @@ class AggMo(Plain):
         lr: float | Tensor = 1e-3,
         betas: Sequence[float] = (0.0, 0.9, 0.99),
         weight_decay: float = 0.0,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"momenta": tuple(betas), "weight_decay": weight_decay, "decoupled_weight_decay": False}
-        super().__init__(params, lr, numbers, **engine)
+        super().__init__(params, lr, numbers, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Heavy balls, Euclid, constant step, decay."""
         balls = HeavyBalls(tuple(check_number(b, "momentum") for b in group["momenta"]))
         return Rule(balls, Euclid(), Constant(), self.decay(group), **self.precision)
 
 
-class AdEMAMix(Plain):
+class AdEMAMix(Walker):
     """AdamW with a second, very long memory beside the first.
 
         theta <- (1 - lr weight_decay) theta - lr (mhat + alpha_n l) / (sqrt(vhat) + eps)
@@ -75,12 +75,12 @@ class AdEMAMix(Plain):
         warmup: int = 0,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"betas": betas, "alpha": alpha, "warmup": warmup, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, lr, numbers, **engine)
+        super().__init__(params, lr, numbers, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Two averages, second moment, constant step, decoupled decay."""
         if len(group["betas"]) != 3:
             raise ValueError(f"Invalid betas: {group['betas']!r}; give three: short, squares, long.")

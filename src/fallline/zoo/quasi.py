@@ -11,15 +11,15 @@ from ..filters import QuasiEMA, QuasiHyperbolic
 from ..metrics import Euclid, QuasiMoment, SecondMoment
 from ..steps import Constant
 from .choice import check_number, check_pair
-from .plain import Group, Plain
+from .walking import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .plain import Engine
+    from .walking import Walking
 
 
-class QHM(Plain):
+class QHM(Walker):
     """Momentum in which the gradient of now has a say of its own.
 
         m <- b m + (1 - b) g,    theta <- theta - lr [(1 - nu) g + nu m]
@@ -42,18 +42,18 @@ class QHM(Plain):
         nu: float = 0.7,
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = False,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"momentum": check_number(momentum, "momentum value"), "nu": nu, "weight_decay": weight_decay}
-        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **engine)
+        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Quasi-hyperbolic average, Euclid, constant step, decay."""
         remember = QuasiHyperbolic(check_number(group["momentum"], "momentum value"), group["nu"])
         return Rule(remember, Euclid(), Constant(), self.decay(group), **self.precision)
 
 
-class QHAdam(Plain):
+class QHAdam(Walker):
     """Adam in both of whose averages the gradient of now has a say of its own.
 
         theta <- theta - lr [(1 - nu1) g + nu1 mhat] / (sqrt((1 - nu2) g^2 + nu2 vhat) + eps)
@@ -76,12 +76,12 @@ class QHAdam(Plain):
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = False,
         eps: float = 1e-8,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"betas": betas, "nus": nus, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **engine)
+        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Quasi-hyperbolic average and square, constant step, decay."""
         (beta1, beta2), (nu1, nu2), eps = check_pair(group["betas"]), group["nus"], group["eps"]
         metric = SecondMoment(beta2, eps) if nu2 == 1 else QuasiMoment(beta2, nu2, eps)

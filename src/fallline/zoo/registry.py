@@ -18,7 +18,9 @@ from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
 from .chance import RandomSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .htmuon import HTMuon
@@ -34,6 +36,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .quasi import QHM, QHAdam
 from .reg import REG
 from .relative import AdaBelief, AdaMax, NAdam, RAdam
@@ -168,6 +171,18 @@ ENTRIES = (
     Entry(
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
     ),
+    Entry(
+        "schedule-free-adamw",
+        "Defazio et al., arXiv 2405.15682",
+        "second moment, warm-up, average within",
+        partial(ScheduleFreeAdamW, lr=0.01, warmup_steps=10),
+    ),
+    Entry(
+        "schedule-free-sgd",
+        "Defazio et al., arXiv 2405.15682",
+        "Euclid, warm-up, average within",
+        partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
+    ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
     Entry("spel", "arXiv 2601.21487", "average → spectral, orthonormal", _cast(Spel, 0.01)),
@@ -181,5 +196,9 @@ ENTRIES = (
     Entry("softmuon", "arXiv 2605.31371", "Nesterov average → soft spectrum", _cast(SoftMuon, 0.02)),
     Entry("nordion2", "microsoft/dion", "slices, feedback → spectral → rows", _cast(NorDion2, 0.01)),
     Entry("mucon", "arXiv 2605.26459", "Nesterov average → clipped spectrum", _cast(MuCon, 0.02)),
+    Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
+    Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
+    Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
+    Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}

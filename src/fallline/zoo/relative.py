@@ -11,17 +11,17 @@ from ..filters import EMA, NesterovEMA
 from ..metrics import FadingPeak, Rectified, SecondMoment, Surprise
 from ..steps import Constant
 from .choice import check_pair
-from .plain import Group, Plain
+from .walking import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .plain import Engine
+    from .walking import Walking
 
 Pair = tuple[float, float]
 
 
-class AdaMax(Plain):
+class AdaMax(Walker):
     """Adam in the limit of high powers: the largest gradient counts, and fades.
 
         m <- b1 m + (1 - b1) g,    n <- max(b2 n, |g| + eps),    theta <- theta - lr mhat / n
@@ -41,18 +41,18 @@ class AdaMax(Plain):
         betas: Pair = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled_weight_decay": False}
-        super().__init__(params, lr, numbers, **engine)
+        super().__init__(params, lr, numbers, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, fading peak, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
         return Rule(EMA(beta1), FadingPeak(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
 
 
-class NAdam(Plain):
+class NAdam(Walker):
     """Adam with Nesterov's look ahead, whose momentum warms up.
 
         theta <- theta - lr [(1 - mu_n) / (1 - P_n) g + mu_{n+1} / (1 - P_{n+1}) m] / (sqrt(vhat) + eps),
@@ -75,20 +75,20 @@ class NAdam(Plain):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay}
         numbers["decoupled_weight_decay"] = decoupled_weight_decay
-        super().__init__(params, lr, numbers, **engine)
+        super().__init__(params, lr, numbers, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """Nesterov's average, second moment, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
         remember = NesterovEMA(beta1, group["momentum_decay"])
         return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
 
 
-class RAdam(Plain):
+class RAdam(Walker):
     """Adam that takes plain momentum steps until its squares are known, and warms up from there.
 
         theta <- theta - lr mhat r_n sqrt(1 - b2^n) / (sqrt(v) + eps) if rho_n > 5, else theta - lr mhat
@@ -110,18 +110,18 @@ class RAdam(Plain):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = False,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **engine)
+        super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, rectified second moment, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
         return Rule(EMA(beta1), Rectified(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
 
 
-class AdaBelief(Plain):
+class AdaBelief(Walker):
     """Adam that divides by how far gradients are from what was expected of them.
 
         m <- b1 m + (1 - b1) g,    s <- b2 s + (1 - b2) (g - m)^2 + eps,
@@ -143,11 +143,11 @@ class AdaBelief(Plain):
         betas: Pair = (0.9, 0.999),
         eps: float = 1e-16,
         weight_decay: float = 0.0,
-        **engine: Unpack[Engine],
+        **how: Unpack[Walking],
     ) -> None:
-        super().__init__(params, lr, {"betas": betas, "eps": eps, "weight_decay": weight_decay}, **engine)
+        super().__init__(params, lr, {"betas": betas, "eps": eps, "weight_decay": weight_decay}, **how)
 
-    def sentence(self, group: Group) -> Rule:
+    def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, surprise, constant step, decoupled decay."""
         beta1, beta2 = check_pair(group["betas"])
         return Rule(EMA(beta1), Surprise(beta1, beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
