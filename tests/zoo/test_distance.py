@@ -312,6 +312,22 @@ def test_prodigy_refuses_what_it_leaves_out():
         Prodigy([{"params": some(), "delay": 1}])
 
 
+@pytest.mark.parametrize("kind", [DoG, DoWG, Prodigy, DAdaptAdam])
+def test_narrow_weights_leave_their_place(kind):
+    """Rounded to the nearest they never would: the first steps are too short for bfloat16, and so no other comes."""
+    found = {}
+    for write in (None, "nearest"):
+        p = Parameter(torch.ones(20, dtype=torch.bfloat16))
+        opt = kind([p], write=write)
+        for _ in range(60):
+            p.grad = torch.ones_like(p)
+            opt.step()
+        state = opt.state[p]
+        found[write] = float(state["step.d"] if "step.d" in state else state["step.r"]), bool((p != 1).any())
+    assert found[None][0] > (1e-4 if kind is DoG else 0.01)
+    assert kind is DAdaptAdam or not found["nearest"][1]
+
+
 # --- D-Adaptation ----------------------------------------------------------------------------------
 
 
