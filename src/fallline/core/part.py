@@ -232,6 +232,9 @@ class Combine(Part):
         """What of the filter's output the metric sees; u, unless the weights lie on a manifold."""
         return u
 
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """Shrink p before a move enters it, where decay goes by the group's lr and not by the step's size."""
+
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """Change p in place by `move`, which already points downhill and has length `size`."""
