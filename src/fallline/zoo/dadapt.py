@@ -50,7 +50,7 @@ class DAdaptSGD(Walker):
         """Average of weighed gradients, Euclid, their sum, coupled decay."""
         remember = QuasiHyperbolic(group["momentum"]) if group["momentum"] else Identity()
         step = DAdaptSum(group["d0"], group["growth_rate"])
-        return Rule(remember, Euclid(), step, Coupled(group["weight_decay"]), **self.written(group))
+        return Rule(remember, Euclid(), step, Coupled(group["weight_decay"]), **self.precision(group))
 
 
 class DAdaptAdam(Walker):
@@ -91,4 +91,4 @@ class DAdaptAdam(Walker):
         step = DAdaptAverage(group["d0"], group["growth_rate"], Sign(), beta2**0.5, betas)
         remember = QuasiHyperbolic(beta1) if beta1 else Identity()
         decay = (Decoupled if group["decouple"] else Coupled)(group["weight_decay"])
-        return Rule(remember, RawMoment(beta2, group["eps"]), step, decay, **self.written(group))
+        return Rule(remember, RawMoment(beta2, group["eps"]), step, decay, **self.precision(group))

@@ -31,7 +31,7 @@ class _Distance(Walker):
         """Gradient, Euclid, distance, coupled decay, an average beside."""
         decay, gamma = Coupled(group["weight_decay"]), group["average"]
         combine = decay if gamma is None else Averaged(decay, Polynomial(gamma))
-        return Rule(Identity(), Euclid(), self.step_of(group), combine, **self.written(group))
+        return Rule(Identity(), Euclid(), self.step_of(group), combine, **self.precision(group))
 
 
 class DoG(_Distance):

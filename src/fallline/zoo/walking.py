@@ -57,7 +57,7 @@ class Walker(Descent):
             raise ValueError(f"{', '.join(found)}: these belong to the whole optimizer; pass them to {name}(...).")
         return group
 
-    def written(self, group: Group) -> Group:
+    def precision(self, group: Group) -> Group:
         """How results are rounded into the weights of a group, and in what they are computed."""
         narrow = any(wider(p.dtype.to_real(), self.state_dtype) != p.dtype.to_real() for p in group["params"])
         return {
