@@ -31,6 +31,7 @@ INTEGRATION_LINES = 100  # what a host needs is little, or the engine lacks some
 # "core/descent.py", "core/descent.py::Descent.step" or "selectors/greedy.py::Greedy": why the budget cannot be kept.
 EXCEPTIONS: dict[str, str] = {
     "filters/candidate.py::Candidates": "what Bank and Probe share, the whole life of a choice: an interface",
+    "combines/mechanic.py::OuterScale": "a combine that remembers, measures, decides, scales and shows: an interface",
     "combines/primal.py::PrimalAverage": "four numbers to check, and three sequences that only make sense together",
     "steps/prodigy.py::ProdigyStep": "a step that weighs, remembers, measures, decides and shows: an interface",
     "filters/probe.py::Probe": "two memories, a sample and a full buffer; apart, nobody would see how they meet",
