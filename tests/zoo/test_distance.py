@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +12,9 @@ from torch.nn import Parameter
 
 from fallline import (
     SVD,
+    DAdaptAdam,
+    DAdaptSGD,
+    DAdaptSum,
     Decoupled,
     Descent,
     DoG,
@@ -29,6 +35,8 @@ from fallline import (
     SlotError,
     Spectral,
 )
+from fallline.core.field import count, inner
+from fallline.core.part import Preconditioner
 from sampler import noisy_descent
 
 SHAPES = ((6, 4), (3, 5), (7,))
@@ -56,6 +64,22 @@ def walked(opt: torch.optim.Optimizer, steps: int = 20) -> list[Tensor]:
 
 def same(a: list[Tensor], b: list[Tensor], rtol: float = 1e-10, atol: float = 1e-10) -> None:
     torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+
+
+@dataclass(frozen=True)
+class Weighed(Preconditioner):
+    """norm(w)^2 = <w, w> / 7: D = 1 / 7."""
+
+    scale: ClassVar[float] = 7.0
+
+    def direction(self, u, mem, t):
+        return u.mul(7.0)
+
+    def inner(self, a, b, mem, t):
+        return inner(a, b) / 7
+
+    def trace(self, g, mem, t):
+        return count(g) * 7
 
 
 def square(xs: list[Tensor]) -> float:
@@ -108,6 +132,20 @@ def test_l_dog_is_dog_of_every_tensor(foreach):
             p.grad = now[i].clone()
             opt.step()
     same(together, [p.detach() for p in alone], 1e-14, 1e-14)
+
+
+def test_dogs_average_follows_at_a_polynomial_pace():
+    params = some()
+    opt, mean, walks = DoG(params, 0.01, average=8), 0.0, gradients()
+    for n, now in enumerate(walks, 1):
+        for p, g in zip(params, now, strict=True):
+            p.grad = g.clone()
+        opt.step()
+        c = 9 / (n + 8)
+        mean = (1 - c) * mean + c * params[0].detach()
+    with opt.averaged():
+        same([params[0].detach()], [mean])
+    same([p.detach() for p in params], walked(DoG(some(), 0.01)))
 
 
 def test_dog_of_a_frozen_distance_is_adagrad_norm():
@@ -274,6 +312,129 @@ def test_prodigy_refuses_what_it_leaves_out():
         Prodigy([{"params": some(), "delay": 1}])
 
 
+# --- D-Adaptation ----------------------------------------------------------------------------------
+
+
+def adapted_sgd(x, steps=20, lr=1.0, momentum=0.0, decay=0.0, d=1e-6, grow=torch.inf):
+    """The sheet's loop, z and x apart; decay also in the first norm."""
+    begin, r, first = x, 0.0, None
+    s = [torch.zeros_like(p) for p in x]
+    for g in gradients(steps, tuple(tuple(p.shape) for p in x)):
+        g = [a + decay * b for a, b in zip(g, x, strict=True)]
+        first = first or square(g) ** 0.5
+        w = lr * d / first
+        r += w * sum(float((a * b).sum()) for a, b in zip(g, s, strict=True))
+        s = [a + w * b for a, b in zip(s, g, strict=True)]
+        d = max(d, min(2 * r / square(s) ** 0.5, d * grow))
+        x = [momentum * a + (1 - momentum) * (b - c) for a, b, c in zip(x, begin, s, strict=True)]
+    return x, d
+
+
+def adapted_adam(x, steps=20, lr=1.0, betas=(0.9, 0.999), eps=1e-8, decay=0.0, d=1e-6, grow=torch.inf, bias=False):
+    """The sheet's loop, decay beside the step."""
+    (b1, b2), b, num = betas, betas[1] ** 0.5, 0.0
+    m, v, s = ([torch.zeros_like(p) for p in x] for _ in range(3))
+    for n, g in enumerate(gradients(steps, tuple(tuple(p.shape) for p in x)), 1):
+        w = d * lr * ((1 - b2**n) ** 0.5 / (1 - b1**n) if bias else 1.0)
+        won = w * sum(float((a * c / (q.sqrt() + eps)).sum()) for a, c, q in zip(g, s, v, strict=True))
+        m = [b1 * a + (1 - b1) * w * c for a, c in zip(m, g, strict=True)]
+        v = [b2 * a + (1 - b2) * c**2 for a, c in zip(v, g, strict=True)]
+        s = [b * a + (1 - b) * w * c for a, c in zip(s, g, strict=True)]
+        num = b * num + (1 - b) * won
+        d = max(d, min(num / (1 - b) / sum(float(a.abs().sum()) for a in s), d * grow))
+        x = [(1 - decay * w) * a - c / (q.sqrt() + eps) for a, c, q in zip(x, m, v, strict=True)]
+    return x, d
+
+
+SGD_HOW = ({}, {"momentum": 0.9}, {"lr": 0.5, "momentum": 0.5, "decay": 0.1, "grow": 1.5})
+ADAM_HOW = ({}, {"eps": 0.1, "grow": 1.5}, {"bias": True, "decay": 0.1, "lr": 0.5})
+
+
+@ROUTES
+@pytest.mark.parametrize(
+    ("kind", "loop", "how"),
+    [*((DAdaptSGD, adapted_sgd, how) for how in SGD_HOW), *((DAdaptAdam, adapted_adam, how) for how in ADAM_HOW)],
+    ids=str,
+)
+def test_d_adaptation_is_the_papers_loop(kind, loop, how, foreach):
+    params, grow = some(), ({"decouple": True} if kind is DAdaptAdam else {})
+    wanted, d = loop([p.detach().clone() for p in params], **how)
+    opt = kind(params, **{OURS.get(name, name): x for name, x in how.items()}, **grow, foreach=foreach)
+    same(walked(opt), wanted, 1e-9, 1e-9)
+    assert d > 2e-6
+    assert opt.report()["groups"][0]["found"][0]["step.d"] == pytest.approx(d, rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", [Euclid(), Weighed()], ids=["plain", "weighed"])
+def test_the_sum_wins_what_its_square_says(metric):
+    """2 sum w <g, M s> = N'(s)^2 - sum w^2 N'(g)^2, in units of d_0 / N'(g_0), in any fixed quadratic norm."""
+    params = some()
+    opt = Descent(params, Rule(Identity(), metric, DAdaptSum(1e-2), Decoupled(0.0)), lr=1.0)
+    weights, seen = [], gradients()
+    for now in seen:
+        for p, g in zip(params, now, strict=True):
+            p.grad = g.clone()
+        opt.step()
+        weights.append(float(opt.state[params[0]]["step.weight"]))
+    state = [opt.state[p] for p in params]
+    scale = metric.scale if isinstance(metric, Weighed) else 1.0
+    steep = sum(w**2 * square(g) * scale for w, g in zip(weights, seen, strict=True))
+    assert 2 * float(state[0]["step.r"]) == pytest.approx(
+        square([x["step.s"] for x in state]) * scale - steep, rel=1e-10
+    )
+
+
+# --- a problem whose solution is known ------------------------------------------------------------------------------
+
+
+def regression():
+    """The mean of |A x - b|, 30 by 8, and its solution, at which it is 0."""
+    source = torch.Generator().manual_seed(0)
+    a = torch.randn(30, 8, generator=source, dtype=torch.float64)
+    solution = torch.randn(8, generator=source, dtype=torch.float64)
+    return lambda x: (a @ (x - solution)).abs().mean(), solution
+
+
+FOUND = {
+    "sum": (lambda p: DAdaptSGD([p]), 2, 1.0),
+    "average": (lambda p: DAdaptAdam([p]), torch.inf, 1.5),  # no proof: M s stands for the way that was gone
+    "prodigy": (lambda p: Prodigy([p]), torch.inf, 1.0),
+    "escape": (lambda p: Descent([p], Rule(Identity(), Sign(), EscapeVelocity(), Decoupled()), lr=1.0), torch.inf, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_d_never_shrinks_and_stays_below_the_distance(name):
+    """Where the loss is convex and without noise; the distance in the norm whose dual the method takes."""
+    build, order, most = FOUND[name]
+    loss, solution = regression()
+    x = Parameter(torch.zeros(8, dtype=torch.float64))
+    opt, path, mean = build(x), [], torch.zeros(8, dtype=torch.float64)
+    for n in range(1, 401):
+        opt.zero_grad()
+        loss(x).backward()
+        opt.step()
+        state = opt.state[x]
+        path.append(float(state.get("step.d", state.get("step.eta"))))
+        mean += (x.detach() - mean) / max(n - 100, 1)
+    far = float(torch.linalg.vector_norm(solution, order))
+    assert path == sorted(path)
+    assert 0.05 * far < path[-1] <= most * far
+    assert float(loss(mean)) < 0.2 * float(loss(torch.zeros(8, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("kind", [DoG, DoWG])
+def test_dog_comes_as_far_as_the_solution_is(kind):
+    loss, solution = regression()
+    x = Parameter(torch.zeros(8, dtype=torch.float64))
+    opt = kind([x], 1e-3)
+    for _ in range(400):
+        opt.zero_grad()
+        loss(x).backward()
+        opt.step()
+    assert 0.5 * float(solution.norm()) < float(opt.state[x]["step.r"]) < 3 * float(solution.norm())
+
+
 # --- official code ----------------------------------------------------------------------------------
 
 
@@ -303,3 +464,22 @@ def test_the_official_prodigy(how):
     same(walked(Prodigy(some(), **how)), walked(official.Prodigy(some(), **how)))
     narrow = walked(official.Prodigy(some(dtype=torch.float32), **how))
     same(walked(Prodigy(some(dtype=torch.float32), **how)), narrow, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("how", [{}, {"momentum": 0.9, "lr": 0.5}, {"growth_rate": 1.02, "d0": 1e-4}], ids=str)
+def test_the_official_d_adaptation_of_sgd(how):
+    """Without decay, which it leaves out of the first norm."""
+    official = pytest.importorskip("dadaptation")
+    same(walked(DAdaptSGD(some(), **how)), walked(official.DAdaptSGD(some(), **how)))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"eps": 0.1, "growth_rate": 1.1, "d0": 1e-4}, {"use_bias_correction": True, "weight_decay": 0.1}],
+    ids=str,
+)
+@pytest.mark.parametrize("decouple", [False, True])
+def test_the_official_d_adaptation_of_adam(how, decouple):
+    official = pytest.importorskip("dadaptation")
+    how = {**how, "decouple": decouple}
+    same(walked(DAdaptAdam(some(), **how)), walked(official.DAdaptAdam(some(), **how)), 1e-9, 1e-9)

@@ -191,6 +191,8 @@ class Around(Part):
 class Step(Part):
     """How far to go."""
 
+    inward: ClassVar[bool] = False  # filters alone take in weighed gradients, lr and all: lr scale is what decay counts
+
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """Take in the raw gradient of step t, before filter and metric do."""
 
@@ -208,7 +210,7 @@ class Step(Part):
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, made of u: a number, or factors for d; of a `matrix` step [..., 1, 1] or [..., 1, n]."""
+        """Step length along d, which was made of u: one number, or factors that go with d ([..., 1, n] of stacks)."""
 
 
 class Combine(Part):

@@ -1,4 +1,7 @@
+from .adaptation import DAdaptAverage, DAdaptSum
 from .anchored import AnchoredStep
+from .armijo import Sufficient
+from .chance import RandomScale
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
@@ -7,6 +10,7 @@ from .escape import EscapeVelocity
 from .hypergradient import Hypergradient, HypergradientRatio
 from .induced import InducedLogStep, InducedStep
 from .length import NormPower, NormSum, QuadraticModel
+from .lipschitz import AdGDStep
 from .momo import LearnedModel, TruncatedModel
 from .norm import AdaGradNorm, ColumnRatio, NormRatio
 from .polyak import MovingPolyak, Polyak, SmoothPolyak
@@ -15,10 +19,13 @@ from .wait import Wait
 from .warmup import Warmup
 
 __all__ = [
+    "AdGDStep",
     "AdaGradNorm",
     "AnchoredStep",
     "ColumnRatio",
     "Constant",
+    "DAdaptAverage",
+    "DAdaptSum",
     "DoGStep",
     "DoWGStep",
     "DualNorm",
@@ -38,7 +45,9 @@ __all__ = [
     "Polyak",
     "ProdigyStep",
     "QuadraticModel",
+    "RandomScale",
     "SmoothPolyak",
+    "Sufficient",
     "TruncatedModel",
     "Wait",
     "Warmup",

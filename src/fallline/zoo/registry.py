@@ -12,8 +12,12 @@ from ..metrics import NewtonSchulz, Spectral
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
+from .chance import RandomSGD
+from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
@@ -22,36 +26,44 @@ from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
+from .hilladam import HillAdam
 from .htmuon import HTMuon
 from .hypergradient import SGDHD, AdamHD
 from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .mixture import AdEMAMix, AggMo
 from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
+from .o2nc import O2NC, DoubleO2NC
+from .oasis import OASIS, AdGD
 from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
+from .quasi import QHM, QHAdam
 from .reg import REG
+from .relative import AdaBelief, AdaMax, NAdam, RAdam
 from .root import ROOT
 from .routed import BY_SHAPE
 from .sania import SANIA
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
+from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
+from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 
@@ -70,6 +82,13 @@ def _cast(kind: Callable[..., Descent], lr: float, **numbers: Any) -> Callable[[
     return partial(kind, lr=lr, **numbers, roles=BY_SHAPE)
 
 
+def _of_adamw(
+    params: Any, kind: Callable[..., Descent], lr: float, weight_decay: float = 0.01, **numbers: Any
+) -> Descent:
+    """A recipe of what goes around AdamW."""
+    return kind(AdamW(params, lr, weight_decay=weight_decay), **numbers)
+
+
 _CHOOSES = "Lee & Lee, arXiv 2512.06370"
 
 ENTRIES = (
@@ -77,6 +96,45 @@ ENTRIES = (
     Entry("nesterov", "Nesterov 1983", "Nesterov → Euclid", partial(SGD, lr=0.05, momentum=0.9, nesterov=True)),
     Entry("adam", "Kingma & Ba, arXiv 1412.6980", "EMA → second moment", partial(Adam, lr=0.01)),
     Entry("adamw", "Loshchilov & Hutter, arXiv 1711.05101", "EMA → second moment, decay", partial(AdamW, lr=0.01)),
+    Entry("amsgrad", "Reddi et al., arXiv 1904.09237", "EMA → maximum moment", partial(Adam, lr=0.01, amsgrad=True)),
+    Entry("adamax", "Kingma & Ba, arXiv 1412.6980", "EMA → fading peak", partial(AdaMax, lr=0.01)),
+    Entry("nadam", "Dozat 2016", "Nesterov's average → second moment", partial(NAdam, lr=0.01)),
+    Entry("radam", "Liu et al., arXiv 1908.03265", "EMA → rectified moment", partial(RAdam, lr=0.01)),
+    Entry("adabelief", "Zhuang et al., arXiv 2010.07468", "EMA → surprise, decay", partial(AdaBelief, lr=0.01)),
+    Entry("qhm", "Ma & Yarats, arXiv 1810.06801", "quasi-hyperbolic → Euclid", partial(QHM, lr=0.5)),
+    Entry(
+        "qhadam",
+        "Ma & Yarats, arXiv 1810.06801",
+        "quasi-hyperbolic average → and moment",
+        partial(QHAdam, lr=0.01, nus=(0.8, 0.9)),
+    ),
+    Entry("aggmo", "Lucas et al., arXiv 1804.00325", "heavy balls → Euclid", partial(AggMo, lr=0.01)),
+    Entry(
+        "ademamix",
+        "Pagliardini et al., arXiv 2409.03137",
+        "two averages → second moment, decay",
+        partial(AdEMAMix, lr=0.003, warmup=20),
+    ),
+    Entry(
+        "cautious-adamw",
+        "Liang et al., arXiv 2411.16085",
+        "EMA → second moment → mask, decay",
+        partial(CautiousAdamW, lr=0.005),
+    ),
+    Entry(
+        "cautious-lion",
+        "Liang et al., arXiv 2411.16085",
+        "quasi-hyperbolic → sign → mask, decay",
+        partial(CautiousLion, lr=0.005),
+    ),
+    Entry(
+        "grams-adamw",
+        "Cao et al., arXiv 2412.17107",
+        "EMA → second moment → gradient's signs, decay",
+        partial(GramsAdamW, lr=0.01),
+    ),
+    Entry("mgup-adamw", "arXiv 2606.17526", "EMA → second moment → by rank, decay", partial(MGUPAdamW, lr=0.01)),
+    Entry("random-sgd", "Zhang & Cutkosky, arXiv 2405.09742", "heavy ball → random step", partial(RandomSGD, lr=0.02)),
     Entry("lion", "Chen et al., arXiv 2302.06675", "quasi-hyperbolic → sign, decay", partial(Lion, lr=0.003)),
     Entry("sgd-auto", _CHOOSES, "probe, greedy → Euclid", partial(SGD, lr=0.05, momentum="auto")),
     Entry("adamw-auto", _CHOOSES, "probe, greedy → second moment", partial(AdamW, lr=0.01, betas=("auto", 0.999))),
@@ -130,10 +188,8 @@ ENTRIES = (
     Entry("olion", "arXiv 2602.01105", "Nesterov average → spectral → sign", _cast(OLion, 0.01)),
     Entry("turbo-muon", "arXiv 2512.04632", "Nesterov average → spectral, AOL start", _cast(TurboMuon, 0.01)),
     Entry("polargrad", "arXiv 2505.21799", "average → spectral, own nuclear norm", _cast(PolarGrad, 0.01)),
-    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", lambda params: Soda(AdamW(params, lr=0.01))),
-    Entry(
-        "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
-    ),
+    Entry("soda", "arXiv 2605.11172", "AdamW, anchored at W_0", partial(_of_adamw, kind=Soda, lr=0.01)),
+    Entry("hyperball", "published code", "AdamW, matrices of one norm", partial(_of_adamw, kind=Hyperball, lr=0.01)),
     Entry(
         "schedule-free-adamw",
         "Defazio et al., arXiv 2405.15682",
@@ -145,6 +201,19 @@ ENTRIES = (
         "Defazio et al., arXiv 2405.15682",
         "Euclid, warm-up, average within",
         partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
+    ),
+    Entry("averages", "Polyak & Juditsky 1992", "AdamW, averages beside", partial(_of_adamw, kind=Averages, lr=0.01)),
+    Entry(
+        "lookahead",
+        "Zhang et al., arXiv 1907.08610",
+        "AdamW, slow weights",
+        partial(_of_adamw, kind=Lookahead, lr=0.01),
+    ),
+    Entry(
+        "mechanic",
+        "Cutkosky et al., arXiv 2306.00144",
+        "AdamW, its scale found",
+        partial(_of_adamw, kind=Mechanic, lr=1.0, s_init=1e-4),
     ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
@@ -162,6 +231,10 @@ ENTRIES = (
     Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
     Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
     Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
+    Entry("dadapt-sgd", "Defazio & Mishchenko, arXiv 2301.07733", "average → Euclid, a distance found", DAdaptSGD),
+    Entry(
+        "dadapt-adam", "Defazio & Mishchenko, arXiv 2301.07733", "average → second moment, a distance found", DAdaptAdam
+    ),
     Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
     Entry("sps", "Loizou et al., arXiv 2002.10542", "gradient → Euclid, Polyak's step, smoothed", partial(SPS, lr=1.0)),
     Entry("alig", "Berrada et al., arXiv 1906.05661", "gradient → Euclid, Polyak's step", partial(AliG, lr=0.5)),
@@ -205,5 +278,15 @@ ENTRIES = (
         "gradient → Euclid, sum of norms",
         partial(AdaGradNormSGD, lr=1.0),
     ),
+    Entry("u-dog", "Kreisler et al., arXiv 2404.00666", "extragradient, distance over gradients", UDoG),
+    Entry(
+        "unixgrad", "Kavis et al., arXiv 1910.13857", "extragradient, a given diameter", partial(UniXGrad, diameter=1.0)
+    ),
+    Entry("adgd", "Malitsky & Mishchenko, arXiv 1910.09529", "one over the curvature on the way", AdGD),
+    Entry("oasis", "Jahani et al., arXiv 2109.05198", "Hutchinson's diagonal, AdGD in its norm", OASIS),
+    Entry("smb", "Birbil et al., arXiv 2111.07058", "a trial step, mended by a model", partial(SMB, lr=0.05)),
+    Entry("o2nc", "Cutkosky et al., arXiv 2302.03775", "heavy ball, gradients on the way", partial(O2NC, lr=0.01)),
+    Entry("o2nc-double", "arXiv 2510.03167", "optimistic steps in a ball", partial(DoubleO2NC, lr=0.01, radius=0.1)),
+    Entry("hill-adam", "Hill-ADAM, public code", "Adam that turns round, the best kept", partial(HillAdam, lr=0.01)),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
