@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fallline import (
-    EMA,
     SVD,
     AdaGradNorm,
     AdGDStep,
@@ -44,6 +43,7 @@ from fallline import (
     Sign,
     SmoothPolyak,
     Spectral,
+    SquareSum,
     Sufficient,
     TruncatedModel,
     Wait,
@@ -80,26 +80,34 @@ RULES = (
     (Sign(), ProdigyStep(0.01, betas=(0.9, 0.99), safeguard=True)),
     (EXACT, ProdigyStep(0.01, growth=1.5)),
     (Euclid(), AdGDStep()),
+    (Euclid(), RandomScale()),
+    (Euclid(), Sufficient()),
+    (Euclid(), Polyak(0.5)),
+    (EXACT, Polyak(0.5, eps=1e-8)),
+    (RawMoment(0.9), SmoothPolyak(0.5)),
+    (Sign(), MovingPolyak()),
+    (OwnDual(EXACT), TruncatedModel(Identity())),
+    (RawMoment(0.9), LearnedModel(Identity(), lb=-1.0)),
+    (SquareSum(), QuadraticModel()),
+    (EXACT, QuadraticModel()),
+    (Euclid(), NormSum()),
+    (EXACT, NormSum(scope="parameter")),
+    (Euclid(), NormPower(0.5)),
+    (Sign(), NormPower(1.0)),
+    (OwnDual(EXACT), NormPower(0.3, scope="parameter")),
+    (Euclid(), InducedStep()),
+    (EXACT, InducedStep()),
+    (RawMoment(0.9), InducedLogStep()),
     (Euclid(), ElementEnergy()),
     (Euclid(), Energy()),
-    (Euclid(), Hypergradient(1e-3)),
-    (Sign(), HypergradientRatio(0.1)),
-    (Euclid(), InducedLogStep()),
-    (Euclid(), InducedStep()),
-    (Euclid(), LearnedModel(EMA(0.9))),
-    (Euclid(), MovingPolyak()),
-    (Euclid(), NormPower()),
-    (Euclid(), NormSum()),
-    (Euclid(), Polyak()),
-    (Euclid(), QuadraticModel()),
-    (Euclid(), RandomScale()),
-    (Euclid(), SmoothPolyak()),
-    (Euclid(), Sufficient()),
-    (Euclid(), TruncatedModel(EMA(0.9))),
+    (EXACT, Energy()),
+    (Euclid(), Hypergradient(1e-16)),
+    (EXACT, HypergradientRatio(0.01)),
 )
 # Where nothing has an absolute size: no eps, no floor, no first step in units of the gradient.
 UNMOVED = [(m, s) for m, s in RULES if getattr(s, "eps", 0.0) == 0.0 and not isinstance(m, RawMoment)]
 UNMOVED = [(m, s) for m, s in UNMOVED if isinstance(s, (DoGStep, DoWGStep, DAdaptSum, EscapeVelocity, ProdigyStep))]
+UNMOVED += [(Euclid(), NormSum(1e-30)), (EXACT, NormSum(1e-30, "parameter")), (Sign(), Polyak()), (EXACT, Polyak())]
 LINEAR = [(m, s) for m, s in RULES if isinstance(s, (Constant, Wait, Warmup, DualNorm, LargestDual))]
 
 
