@@ -30,7 +30,7 @@ race: $(VENV)/.race  ## Command 1: install, run the first race, end with a table
 	$(BIN)/fallline race $(WORKLOADS) --quick
 
 test: check  ## Command 2: install, run every check and every test
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/.test  ## lint, format and types, without the tests
 	$(PY) -m ruff check .

@@ -94,8 +94,8 @@ def walk(opt: torch.optim.Optimizer, gradients: Gradients) -> None:
 
 def step(opt: Any, now: Sequence[Tensor | None]) -> Any:
     """A step with these gradients; through a closure where one is needed, of a loss that grows along them."""
-    needs = [s.rule.combine.walks > 1 or any(c.hears for c in s.rule.choosers.values()) for s in opt._sections()]
-    if not any(needs):
+    rules = [section.rule for section in opt._sections()] if isinstance(opt, Descent) else []
+    if not any(rule.combine.walks > 1 or any(x.hears for x in rule.choosers.values()) for rule in rules):
         feed(owned(opt), now)
         return opt.step()
     calls = itertools.count()

@@ -41,7 +41,7 @@ class Mixed(Descent):
 def walked(rule: Rule, steps: int = 25, **how: object) -> tuple[torch.Tensor, Descent]:
     """Some steps down a bowl."""
     torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(50, 70)), torch.nn.Parameter(torch.randn(400))]
+    params = [torch.nn.Parameter(torch.randn(50, 70).double()), torch.nn.Parameter(torch.randn(400).double())]
     opt = Descent(params, rule, lr=1.0, **how)  # type: ignore[arg-type]
     for _ in range(steps):
         opt.zero_grad()
@@ -55,7 +55,7 @@ def test_a_kernel_walks_as_the_readable_rule_does(name: str) -> None:
     quick, opt = walked(RULES[name])
     for how in ({"foreach": True}, {"foreach": False}, {"chunk_bytes": 4096}):
         slow, other = walked(RULES[name], **how)
-        torch.testing.assert_close(quick, slow, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(quick, slow, rtol=1e-6, atol=1e-8)
         found, told = (one.report()["groups"][0]["effective_lr"] for one in (opt, other))
         assert found == pytest.approx(told, rel=1e-4)
     assert opt.report()["groups"][0]["route"] in ("native", "readable")  # the latter where there is no C compiler

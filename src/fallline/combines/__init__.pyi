@@ -1,4 +1,5 @@
 from .anchor import Anchor
+from .average import Averaged
 from .best import Best
 from .conditional import FrankWolfe
 from .conversion import Conversion, DoubleConversion
@@ -14,23 +15,28 @@ from .sphere import FrobeniusSphere, ObliqueSphere, SolvedSphere, SpectralSphere
 from .stiefel import Stiefel
 from .trailing import Trailing
 from .transport import Transport
+from .weight import Exponential, Polynomial, Sizes, Uncorrected, Uniform, Weights
 
 __all__ = [
     "Anchor",
+    "Averaged",
     "Best",
     "Conversion",
     "Coupled",
     "Decoupled",
     "DoubleConversion",
+    "Exponential",
     "FixedNorm",
     "FrankWolfe",
     "FrobeniusSphere",
     "LowRankPair",
     "Modelled",
     "ObliqueSphere",
+    "Polynomial",
     "PrimalAverage",
     "Probed",
     "Retract",
+    "Sizes",
     "SolvedSphere",
     "SpectralSphere",
     "Sphere",
@@ -39,5 +45,8 @@ __all__ = [
     "Transport",
     "TwoSided",
     "UDoGExtragradient",
+    "Uncorrected",
     "UniXGradient",
+    "Uniform",
+    "Weights",
 ]

@@ -50,6 +50,16 @@ class Aim:
             return self.judge.norm(w)
         return self._share(self.metric.norm(self._seen(w), self.mem, self.t)[:, None], w)
 
+    def squares(self, w: Field, g: Field) -> Tensor:
+        """norm(w)^2 and dual(g)^2, [tensors, 2], which add up over layers and shards where the metric is `as_long`."""
+        if self.judge:
+            return self.judge.squares(w, g)
+        norm, dual = (
+            self.metric.norm(self._seen(w), self.mem, self.t),
+            self.metric.dual(self._seen(g), self.mem, self.t),
+        )
+        return self._share(torch.stack([norm, dual], -1).square(), w)
+
     def direction(self, u: Field) -> Field:
         """The steepest direction for u, as the fields lie."""
         d = self.metric.direction(self._seen(u), self.mem, self.t)
@@ -95,6 +105,7 @@ class Chooser(Part):
     across: ClassVar[bool] = False  # parameters with different metrics decide together
     early: ClassVar[bool] = False  # it measures before filter and metric take in the gradient
     of_output: ClassVar[bool] = False  # a step that measures what the metric will be asked
+    as_long: ClassVar[bool] = False  # a step for metrics whose directions are as long as gradients: it adds up squares
     hears: ClassVar[bool] = False  # the loss of the step is laid into its decision `loss` before it measures
 
     def circle(self, metric: Metric) -> type[Metric] | None:
@@ -143,6 +154,12 @@ def check_choosers(rule: Any) -> None:
             "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
             "Constant(), or OwnDual(metric) for each layer's own step size."
         )
+    for metric in (rule.metric, rule.step.judge) if isinstance(rule.step, Chooser) and rule.step.as_long else ():
+        if metric and not metric.linear:
+            raise SlotError(
+                f"{type(rule.step).__name__} divides by the length of gradients, but {metric} has directions of one "
+                f"length whatever the gradient's. Take OwnDual({metric}), whose directions have it, or ProdigyStep()."
+            )
     for part in rule.choosers.values() if rule.scouts else ():
         judge = part.judge or rule.metric
         if not judge.elementwise or (rule.stacked and not part.judge):

@@ -17,7 +17,6 @@ from .evaluation import Evaluated, Evaluation
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
-from .loss import heard
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan
@@ -117,8 +116,7 @@ class Descent(Evaluated, torch.optim.Optimizer):
         with phase("plan"):
             plan = self._current_plan()
         try:
-            said = heard(loss, plan.sections, type(self).__name__)
-            return take(plan, self.param_groups, self._guard, self._echo, said)
+            return take(plan, self.param_groups, self._guard, self._echo, loss, type(self).__name__)
         finally:
             plan.release()
 
@@ -183,19 +181,21 @@ class Descent(Evaluated, torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`; in evaluation also `live`. Tensors and numbers only."""
         self._guard.catch_up(self.param_groups, self._echo)
+        self._evaluation.sync(self)
         sections = self._sections()
         self._allocate(sections)
         assemble(sections, self.state)
         for group in self.param_groups:
             group["recipe"] = recipe(section for section in sections if section.group is group)
-        return self._evaluation.saved(super().state_dict(), self.param_groups)
+        ahead = any(section.rule.combine.ahead for section in sections)
+        return self._evaluation.saved(super().state_dict(), self.param_groups, ahead)
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
         with loading(self):
             super().load_state_dict(state_dict)
-        self._evaluation.restore(self.state)
+        self._evaluation.restore(self)
 
     def __getstate__(self) -> dict[str, Any]:
         self._evaluation.refuse("The optimizer cannot be copied")

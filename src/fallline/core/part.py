@@ -77,6 +77,7 @@ class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
+    floored: ClassVar[bool] = False  # it remembers `unit`, a number that it is told: what a gradient counts by now
 
     @property
     def observes(self) -> bool:
@@ -196,6 +197,10 @@ class Step(Part):
     def gradient(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """What filter and metric take in of a gradient; g, unless late gradients weigh more than early ones."""
         return g
+
+    def unit(self, mem: Memory) -> Tensor | None:
+        """How much a gradient of now counts, where `gradient` weighs them; None where all count alike."""
+        return None
 
     def scale(self, mem: Memory) -> Field | float:
         """The number that lr is multiplied by, to be shown: 1, unless it finds one."""

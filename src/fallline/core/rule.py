@@ -212,6 +212,8 @@ class Rule:
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
         u = self.before(u, mem["before"], t) if self.before else u
+        if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
+            mem["metric"].unit.copy_(unit)
         d = self.metric.direction(u, mem["metric"], t)
         d = self.after(d, mem["after"], t) if self.after else d
         size = self.step.size(lr, u, d, mem["step"], t)
@@ -223,6 +225,13 @@ class Rule:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
         if work is not p:
             self.write.close(p, work, mem["write"], t)
+
+    def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """The weights that are trained, of those that the parameters hold."""
+        work = self.open(p, mem, t)
+        w = self.sees("combine", work)
+        x = self.combine.settled(w, mem["combine"], t)
+        return parts(self.view.close(x, work) if self.combine.matrix else x, work)
 
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""

@@ -9,6 +9,7 @@ from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
+from .raw import RawMoment
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
 from .rotated import RotatedMoment
@@ -54,6 +55,7 @@ __all__ = [
     "Power",
     "Preconditioned",
     "QuasiNorm",
+    "RawMoment",
     "RotatedMoment",
     "Rows",
     "Schatten",

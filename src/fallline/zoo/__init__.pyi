@@ -3,9 +3,12 @@ from .adam import Adam, AdamW
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .auto import Auto
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .hilladam import HillAdam
@@ -23,6 +26,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .scion import Scion
@@ -58,10 +62,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuON",
+    "Auto",
     "DeVA",
     "DeVAEuclid",
     "Dion",
     "Dion2",
+    "DoG",
+    "DoWG",
     "DoubleO2NC",
     "Freon",
     "HTMuon",
@@ -70,6 +77,7 @@ __all__ = [
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
+    "LDoG",
     "Lion",
     "Macro",
     "MuCon",
@@ -81,6 +89,9 @@ __all__ = [
     "Pion",
     "PolarAdamW",
     "PolarGrad",
+    "Prodigy",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Scion",
     "Shampoo",
     "Soda",

@@ -16,7 +16,9 @@ from .asgo import ASGO, DASGO
 from .auon import AuON
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
+from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .hilladam import HillAdam
@@ -34,6 +36,7 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
 from .routed import BY_SHAPE
@@ -129,6 +132,18 @@ ENTRIES = (
     Entry(
         "hyperball", "published code", "AdamW, matrices of one norm", lambda params: Hyperball(AdamW(params, lr=0.01))
     ),
+    Entry(
+        "schedule-free-adamw",
+        "Defazio et al., arXiv 2405.15682",
+        "second moment, warm-up, average within",
+        partial(ScheduleFreeAdamW, lr=0.01, warmup_steps=10),
+    ),
+    Entry(
+        "schedule-free-sgd",
+        "Defazio et al., arXiv 2405.15682",
+        "Euclid, warm-up, average within",
+        partial(ScheduleFreeSGD, lr=0.5, warmup_steps=10),
+    ),
     Entry("macro", "arXiv 2605.04418", "average → spectral on a sphere", _cast(Macro, 0.01)),
     Entry("sso", "arXiv 2601.08393", "average → spectral, tangent to a sphere", _cast(Macro, 0.01, sphere="solved")),
     Entry("spel", "arXiv 2601.21487", "average → spectral, orthonormal", _cast(Spel, 0.01)),
@@ -152,5 +167,9 @@ ENTRIES = (
     Entry("o2nc", "Cutkosky et al., arXiv 2302.03775", "heavy ball, gradients on the way", partial(O2NC, lr=0.01)),
     Entry("o2nc-double", "arXiv 2510.03167", "optimistic steps in a ball", partial(DoubleO2NC, lr=0.01, radius=0.1)),
     Entry("hill-adam", "Hill-ADAM, public code", "Adam that turns round, the best kept", partial(HillAdam, lr=0.01)),
+    Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
+    Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
+    Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
+    Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
