@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from fallline import SGD, AdamW, Cone, Descent, Greedy, Replay, Span, UnitPower
+from fallline.core.loss import hears
 from fallline.zoo.registry import REGISTRY
 
 SHAPES = ((5, 4), (4,), (2, 3, 2), ())
@@ -86,6 +87,15 @@ def feed(params: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> None:
         p.grad = None if g is None else g.clone()
 
 
+def told(opt: torch.optim.Optimizer) -> None:
+    """One step with the gradients as they are; with a loss for rules that read it: half their squares."""
+    if not (isinstance(opt, Descent) and hears(opt._sections())):
+        opt.step()
+        return
+    squares = [p.grad.detach().abs().double().square().sum() for p in owned(opt) if p.grad is not None]
+    opt.step(loss=torch.stack(squares).nan_to_num().sum() / 2)
+
+
 def walk(opt: torch.optim.Optimizer, gradients: Gradients) -> None:
     """One step for each list of gradients."""
     for now in gradients:
@@ -93,11 +103,10 @@ def walk(opt: torch.optim.Optimizer, gradients: Gradients) -> None:
 
 
 def step(opt: Any, now: Sequence[Tensor | None]) -> Any:
-    """A step with these gradients; through a closure where one is needed, of a loss that grows along them."""
-    rules = [section.rule for section in opt._sections()] if isinstance(opt, Descent) else []
-    if not any(rule.combine.walks > 1 or any(x.hears for x in rule.choosers.values()) for rule in rules):
+    """A step with these gradients; through a closure where several are needed, of a loss that grows along them."""
+    if not isinstance(opt, Descent) or all(s.rule.combine.walks == 1 for s in opt._sections()):
         feed(owned(opt), now)
-        return opt.step()
+        return told(opt)
     calls = itertools.count()
 
     def closure() -> Any:

@@ -26,6 +26,7 @@ from fallline import (
     Nuclear,
     OwnDual,
     Preconditioned,
+    RawMoment,
     Rows,
     Schatten,
     SecondMoment,
@@ -48,7 +49,15 @@ NONE = Memory({})
 EXACT = Spectral(SVD())
 
 # What takes tensors of any shape, and what takes stacks of matrices.
-OF_TENSORS = (Euclid(), Sign(), SecondMoment(0.9, 1e-12), Frobenius(), VectorRMS(), Weighted(Frobenius(), 3.0))
+OF_TENSORS = (
+    Euclid(),
+    Sign(),
+    SecondMoment(0.9, 1e-12),
+    RawMoment(0.9, 1e-12),
+    Frobenius(),
+    VectorRMS(),
+    Weighted(Frobenius(), 3.0),
+)
 OF_SPECTRA = (EXACT, Schatten(1.5), Schatten(2.0), Schatten(10.0), Nuclear(), KyFan(2), KyFan(9))
 SHAPED = (Keller(EXACT), MatchRMS(EXACT, 0.3), FanRatio(EXACT), FanIn(Rows(2.0), 0.5), FanOut(Columns(2.0), 0.5))
 SHAPED += (FanIn(Sign(), -1.0), Weighted(EXACT, 0.2), Weighted(FanRatio(EXACT), 3.0), OwnDual(EXACT), OwnDual(Rows(3)))

@@ -33,7 +33,7 @@ def heard(said: Any, sections: list[Section], name: str) -> Tensor | None:
             f"{name} needs the loss of every step: {asking[0]} reads it. Call opt.step(closure) with a closure that "
             "returns the loss, or opt.step(loss=loss) after backward."
         )
-    loss = torch.as_tensor(said).detach().double().mean()
+    loss = torch.as_tensor(said, dtype=torch.float64).detach().mean()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         loss = loss.clone()  # the mean of one number is the number itself
         torch.distributed.all_reduce(loss)

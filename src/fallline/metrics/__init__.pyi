@@ -20,6 +20,7 @@ from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .square import SquareMoment, SquareSum
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -67,6 +68,8 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "SquareMoment",
+    "SquareSum",
     "Varied",
     "VectorRMS",
     "Weighted",

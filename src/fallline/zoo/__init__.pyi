@@ -1,24 +1,31 @@
 from .adago import AdaGO
 from .adam import Adam, AdamW
 from .adamuon import AdaMuon
+from .around import Averages, Lookahead, Mechanic, ScheduleFree
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .auto import Auto
+from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
 from .dog import DoG, DoWG, LDoG
 from .egd import EGD
+from .energy import AEGD, AEGDM, AEGDW, AEPG
 from .free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .freon import Freon, Kaon
 from .greedy import gap_adam, gap_sgd
 from .hilladam import HillAdam
 from .htmuon import HTMuon
+from .hypergradient import SGDHD, AdamHD
+from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
+from .normalized import AdaGradNormSGD, NormalizedSGD
 from .normuon import NorMuon
 from .o2nc import O2NC, DoubleO2NC
 from .oasis import OASIS, AdGD
@@ -26,9 +33,11 @@ from .olion import OLion
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
+from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
 from .reg import REG
 from .root import ROOT
+from .sania import SANIA
 from .scion import Scion
 from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
@@ -43,6 +52,12 @@ from .udog import UDoG, UniXGrad
 from .wrapped import Hyperball, Soda
 
 __all__ = [
+    "AEGD",
+    "AEGDM",
+    "AEGDW",
+    "AEPG",
+    "ALRHB",
+    "ALRSMAG",
     "ASGO",
     "DASGO",
     "EGD",
@@ -53,16 +68,25 @@ __all__ = [
     "OASIS",
     "REG",
     "ROOT",
+    "SANIA",
     "SGD",
+    "SGDHD",
     "SMB",
     "SOAP",
+    "SPS",
     "AdGD",
     "AdaGO",
+    "AdaGradNormSGD",
     "AdaMuon",
     "Adam",
+    "AdamHD",
     "AdamW",
+    "AliG",
     "AuON",
     "Auto",
+    "Averages",
+    "DAdaptAdam",
+    "DAdaptSGD",
     "DeVA",
     "DeVAEuclid",
     "Dion",
@@ -74,22 +98,30 @@ __all__ = [
     "HTMuon",
     "HillAdam",
     "Hyperball",
+    "InducedMetric",
     "IntrinsicMuon",
     "KLShampoo",
     "Kaon",
     "LDoG",
     "Lion",
+    "Lookahead",
     "Macro",
+    "Mechanic",
+    "MoMo",
+    "MoMoAdam",
+    "MomSPS",
     "MuCon",
     "Muon",
     "MuonEq",
     "NorDion2",
     "NorMuon",
+    "NormalizedSGD",
     "OLion",
     "Pion",
     "PolarAdamW",
     "PolarGrad",
     "Prodigy",
+    "ScheduleFree",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Scion",
