@@ -16,6 +16,7 @@ from fallline import (
     Conv,
     Euclid,
     Exact,
+    FadingPeak,
     FanIn,
     FanOut,
     FanRatio,
@@ -23,15 +24,20 @@ from fallline import (
     Keller,
     KyFan,
     MatchRMS,
+    MaxSecondMoment,
     Nuclear,
     OwnDual,
     Preconditioned,
+    QuasiMoment,
     RawMoment,
+    Rectified,
     Rows,
     Schatten,
     SecondMoment,
     Sign,
     Spectral,
+    SubsetNorm,
+    Surprise,
     VectorRMS,
     Weighted,
     metrics,
@@ -49,6 +55,17 @@ NONE = Memory({})
 EXACT = Spectral(SVD())
 
 # What takes tensors of any shape, and what takes stacks of matrices.
+OF_MOMENTS = (
+    MaxSecondMoment(0.9, 1e-12),
+    FadingPeak(0.9, 1e-12),
+    QuasiMoment(0.9, 0.7, 1e-12),
+    Surprise(0.8, 0.9, 1e-24),
+    Rectified(0.5, 1e-12),
+    Rectified(0.999, 1e-12),
+    SubsetNorm(0.9, 1e-12),
+    SubsetNorm(0.9, 1e-12, chunk=4),
+    SubsetNorm(1.0, 1e-12),
+)
 OF_TENSORS = (
     Euclid(),
     Sign(),
@@ -81,7 +98,7 @@ def left_and_right(m: int, n: int) -> Preconditioned:
 
 
 @every_law
-@of(OF_TENSORS)
+@of((*OF_TENSORS, *OF_MOMENTS))
 def test_law(part, law):
     for g in fields():
         law(part, g)

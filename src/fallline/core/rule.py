@@ -13,6 +13,7 @@ from .border import dtensor, near, shard, spread
 from .chooser import Chooser, check_choosers
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
+from .mask import mapped
 from .memory import Memory, State, allocate, real, wider
 from .part import Combine, Filter, Map, Metric, Part, Step, kind
 from .shard import parts, whole
@@ -80,8 +81,7 @@ class Rule:
         return words if self.state_dtype is torch.float32 else f"{words}, in {str(self.state_dtype)[6:]}"
 
     def _said(self) -> list[Part]:
-        """The parts that are worth a word: that numbers are rounded to the nearest goes without saying."""
-        return [part for part in self.parts.values() if part != NEAREST]
+        return [part for part in self.parts.values() if part != NEAREST]  # which goes without saying
 
     @property
     def recipe(self) -> str:
@@ -195,10 +195,12 @@ class Rule:
         self.step.observe(lr, self.sees("step", g), mem["step"], t)
         weighed = self.weighed(g, mem, t)
         self.filter.remember(self.sees("filter", weighed), mem["filter"], t)
-        g = g if self.step.inward else weighed
+        self.learn(g if self.step.inward else weighed, mem, t)
+
+    def learn(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
+        """Metric and maps take in the gradient."""
         for slot in SEEN:
-            part = getattr(self, slot)
-            if part and part.observes:
+            if (part := getattr(self, slot)) and part.observes:
                 part.observe(self.sees(slot, g), mem[slot], t)
 
     def weighed(self, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
@@ -207,16 +209,16 @@ class Rule:
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Direction, step, parameters, rounding. Here is the library's one minus sign."""
-        u = self.filter.output(self.sees("filter", self.weighed(g, mem, t)), mem["filter"], t)
+        g = self.weighed(g, mem, t)
+        u = self.filter.output(self.sees("filter", g), mem["filter"], t)
         u = u if self.filter.matrix else self.sees("metric", u)
         work = self.open(p, mem, t)
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
-        u = self.before(u, mem["before"], t) if self.before else u
+        u = mapped(self, "before", u, g, mem, t)
         if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
             mem["metric"].unit.copy_(unit)
-        d = self.metric.direction(u, mem["metric"], t)
-        d = self.after(d, mem["after"], t) if self.after else d
+        d = mapped(self, "after", self.metric.direction(u, mem["metric"], t), g, mem, t)
         size = self.step.size(lr, u, d, mem["step"], t)
         move, size = d.mul(-size), self.step.scale(mem["step"]) * lr if self.step.inward else size
         if self.stacked and not self.combine.matrix:
@@ -231,8 +233,7 @@ class Rule:
     def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights that are trained, of those that the parameters hold."""
         work = self.open(p, mem, t)
-        w = self.sees("combine", work)
-        x = self.combine.settled(w, mem["combine"], t)
+        x = self.combine.settled(self.sees("combine", work), mem["combine"], t)
         return parts(self.view.close(x, work) if self.combine.matrix else x, work)
 
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:

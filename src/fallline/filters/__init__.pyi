@@ -4,7 +4,9 @@ from .heavy import HeavyBall, Nesterov
 from .identity import Identity
 from .late import Late
 from .lowrank import LowRankEF
+from .mixture import HeavyBalls, TwoAverages
 from .probe import Probe
+from .quasi import NesterovEMA, QuasiEMA
 from .scale import GainOf, Undamped, UnitGain, UnitPower
 from .slice import SliceEF
 
@@ -13,14 +15,18 @@ __all__ = [
     "Bank",
     "GainOf",
     "HeavyBall",
+    "HeavyBalls",
     "Identity",
     "Late",
     "LowRankEF",
     "Nesterov",
+    "NesterovEMA",
     "Primed",
     "Probe",
+    "QuasiEMA",
     "QuasiHyperbolic",
     "SliceEF",
+    "TwoAverages",
     "Undamped",
     "UnitGain",
     "UnitPower",

@@ -3,6 +3,7 @@ from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
 from .hill import Hill
+from .mask import Cautious, GradientSign, TopAligned
 from .moment import ElementMoment, RowMoment
 from .rms import Rms
 from .scale import RowColScale
@@ -11,14 +12,17 @@ from .variance import Variance
 
 __all__ = [
     "Awake",
+    "Cautious",
     "Chain",
     "Clamp",
     "Cosh",
     "ElementMoment",
+    "GradientSign",
     "Hill",
     "Rms",
     "RowColScale",
     "RowMoment",
     "Through",
+    "TopAligned",
     "Variance",
 ]

@@ -7,6 +7,7 @@ from .grafted import Grafted
 from .hutchinson import Hutchinson
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
+from .moment import FadingPeak, MaxSecondMoment, QuasiMoment, Rectified, Surprise
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
 from .raw import RawMoment
@@ -21,6 +22,7 @@ from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
 from .square import SquareMoment, SquareSum
+from .subset import SubsetNorm
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -34,6 +36,7 @@ __all__ = [
     "Curve",
     "Euclid",
     "Exact",
+    "FadingPeak",
     "FanIn",
     "FanOut",
     "FanRatio",
@@ -49,14 +52,17 @@ __all__ = [
     "Kullback",
     "KyFan",
     "MatchRMS",
+    "MaxSecondMoment",
     "NewtonSchulz",
     "Nuclear",
     "OwnDual",
     "Polar",
     "Power",
     "Preconditioned",
+    "QuasiMoment",
     "QuasiNorm",
     "RawMoment",
+    "Rectified",
     "RotatedMoment",
     "Rows",
     "Schatten",
@@ -70,6 +76,8 @@ __all__ = [
     "Spectrum",
     "SquareMoment",
     "SquareSum",
+    "SubsetNorm",
+    "Surprise",
     "Varied",
     "VectorRMS",
     "Weighted",

@@ -8,15 +8,15 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, inner, total
+from ..core.field import Field
 from ..core.memory import Memory
-from ..core.part import Preconditioner
 from ..statistics.average import average_
+from .diagonal import Diagonal, check_squares
 
 
 @final
 @dataclass(frozen=True)
-class RawMoment(Preconditioner):
+class RawMoment(Diagonal):
     """`SecondMoment` without the correction of its bias: a first step is 1 / sqrt(1 - beta) times as long.
 
         v_n = beta v_{n-1} + (1 - beta) g_n^2          D = sqrt(v_n) + eps unit          direction(u) = u / D
@@ -35,10 +35,7 @@ class RawMoment(Preconditioner):
     floored: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.beta < 1.0:
-            raise ValueError(f"Invalid beta: {self.beta!r}; a decay factor lies in [0, 1).")
-        if not isinstance(self.eps, (int, float)) or not self.eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {self.eps}")
+        check_squares(self.beta, self.eps)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average of squares, and what gradients count by now."""
@@ -48,17 +45,6 @@ class RawMoment(Preconditioner):
         """v <- beta v + (1 - beta) g^2."""
         average_(mem.v, g.square(), 1 - self.beta)
 
-    def _cost(self, mem: Memory) -> Field:
+    def cost(self, mem: Memory, t: Tensor) -> Field:
+        """sqrt(v) + eps unit."""
         return mem.v.sqrt().add(mem.unit * self.eps)
-
-    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
-        """u / D."""
-        return u / self._cost(mem)
-
-    def inner(self, a: Field, b: Field, mem: Memory, t: Tensor) -> Tensor:
-        """<a, D b>."""
-        return inner(a, b * self._cost(mem))
-
-    def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
-        """sum_i 1 / D_i."""
-        return total(self._cost(mem).reciprocal())

@@ -1,6 +1,7 @@
 from .adaptation import DAdaptAverage, DAdaptSum
 from .anchored import AnchoredStep
 from .armijo import Sufficient
+from .chance import RandomScale
 from .constant import Constant
 from .distance import DoGStep, DoWGStep
 from .dual import DualNorm, LargestDual
@@ -44,6 +45,7 @@ __all__ = [
     "Polyak",
     "ProdigyStep",
     "QuadraticModel",
+    "RandomScale",
     "SmoothPolyak",
     "Sufficient",
     "TruncatedModel",

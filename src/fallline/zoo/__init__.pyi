@@ -5,6 +5,8 @@ from .around import Averages, Lookahead, Mechanic, ScheduleFree
 from .asgo import ASGO, DASGO
 from .auon import AuON
 from .auto import Auto
+from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
+from .chance import RandomSGD
 from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
@@ -21,6 +23,7 @@ from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .mixture import AdEMAMix, AggMo
 from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
@@ -35,7 +38,9 @@ from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
+from .quasi import QHM, QHAdam
 from .reg import REG
+from .relative import AdaBelief, AdaMax, NAdam, RAdam
 from .root import ROOT
 from .sania import SANIA
 from .scion import Scion
@@ -66,6 +71,7 @@ __all__ = [
     "NAMOD",
     "O2NC",
     "OASIS",
+    "QHM",
     "REG",
     "ROOT",
     "SANIA",
@@ -74,17 +80,23 @@ __all__ = [
     "SMB",
     "SOAP",
     "SPS",
+    "AdEMAMix",
     "AdGD",
+    "AdaBelief",
     "AdaGO",
     "AdaGradNormSGD",
+    "AdaMax",
     "AdaMuon",
     "Adam",
     "AdamHD",
     "AdamW",
+    "AggMo",
     "AliG",
     "AuON",
     "Auto",
     "Averages",
+    "CautiousAdamW",
+    "CautiousLion",
     "DAdaptAdam",
     "DAdaptSGD",
     "DeVA",
@@ -95,6 +107,7 @@ __all__ = [
     "DoWG",
     "DoubleO2NC",
     "Freon",
+    "GramsAdamW",
     "HTMuon",
     "HillAdam",
     "Hyperball",
@@ -105,6 +118,7 @@ __all__ = [
     "LDoG",
     "Lion",
     "Lookahead",
+    "MGUPAdamW",
     "Macro",
     "Mechanic",
     "MoMo",
@@ -113,6 +127,7 @@ __all__ = [
     "MuCon",
     "Muon",
     "MuonEq",
+    "NAdam",
     "NorDion2",
     "NorMuon",
     "NormalizedSGD",
@@ -121,6 +136,9 @@ __all__ = [
     "PolarAdamW",
     "PolarGrad",
     "Prodigy",
+    "QHAdam",
+    "RAdam",
+    "RandomSGD",
     "ScheduleFree",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",

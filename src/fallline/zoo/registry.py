@@ -15,6 +15,8 @@ from .adamuon import AdaMuon
 from .around import Averages, Lookahead, Mechanic
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .cautious import CautiousAdamW, CautiousLion, GramsAdamW, MGUPAdamW
+from .chance import RandomSGD
 from .dadapt import DAdaptAdam, DAdaptSGD
 from .deva import DeVA, DeVAEuclid
 from .dion import Dion, Dion2, NorDion2
@@ -31,6 +33,7 @@ from .induced import InducedMetric
 from .intrinsic import IntrinsicMuon
 from .lion import Lion
 from .macro import Macro, Spel
+from .mixture import AdEMAMix, AggMo
 from .momo import MoMo, MoMoAdam
 from .muon import Muon
 from .muoneq import MuonEq
@@ -45,7 +48,9 @@ from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
 from .polyak import ALRHB, ALRSMAG, SPS, AliG, MomSPS
 from .prodigy import Prodigy
+from .quasi import QHM, QHAdam
 from .reg import REG
+from .relative import AdaBelief, AdaMax, NAdam, RAdam
 from .root import ROOT
 from .routed import BY_SHAPE
 from .sania import SANIA
@@ -91,6 +96,45 @@ ENTRIES = (
     Entry("nesterov", "Nesterov 1983", "Nesterov → Euclid", partial(SGD, lr=0.05, momentum=0.9, nesterov=True)),
     Entry("adam", "Kingma & Ba, arXiv 1412.6980", "EMA → second moment", partial(Adam, lr=0.01)),
     Entry("adamw", "Loshchilov & Hutter, arXiv 1711.05101", "EMA → second moment, decay", partial(AdamW, lr=0.01)),
+    Entry("amsgrad", "Reddi et al., arXiv 1904.09237", "EMA → maximum moment", partial(Adam, lr=0.01, amsgrad=True)),
+    Entry("adamax", "Kingma & Ba, arXiv 1412.6980", "EMA → fading peak", partial(AdaMax, lr=0.01)),
+    Entry("nadam", "Dozat 2016", "Nesterov's average → second moment", partial(NAdam, lr=0.01)),
+    Entry("radam", "Liu et al., arXiv 1908.03265", "EMA → rectified moment", partial(RAdam, lr=0.01)),
+    Entry("adabelief", "Zhuang et al., arXiv 2010.07468", "EMA → surprise, decay", partial(AdaBelief, lr=0.01)),
+    Entry("qhm", "Ma & Yarats, arXiv 1810.06801", "quasi-hyperbolic → Euclid", partial(QHM, lr=0.5)),
+    Entry(
+        "qhadam",
+        "Ma & Yarats, arXiv 1810.06801",
+        "quasi-hyperbolic average → and moment",
+        partial(QHAdam, lr=0.01, nus=(0.8, 0.9)),
+    ),
+    Entry("aggmo", "Lucas et al., arXiv 1804.00325", "heavy balls → Euclid", partial(AggMo, lr=0.01)),
+    Entry(
+        "ademamix",
+        "Pagliardini et al., arXiv 2409.03137",
+        "two averages → second moment, decay",
+        partial(AdEMAMix, lr=0.003, warmup=20),
+    ),
+    Entry(
+        "cautious-adamw",
+        "Liang et al., arXiv 2411.16085",
+        "EMA → second moment → mask, decay",
+        partial(CautiousAdamW, lr=0.005),
+    ),
+    Entry(
+        "cautious-lion",
+        "Liang et al., arXiv 2411.16085",
+        "quasi-hyperbolic → sign → mask, decay",
+        partial(CautiousLion, lr=0.005),
+    ),
+    Entry(
+        "grams-adamw",
+        "Cao et al., arXiv 2412.17107",
+        "EMA → second moment → gradient's signs, decay",
+        partial(GramsAdamW, lr=0.01),
+    ),
+    Entry("mgup-adamw", "arXiv 2606.17526", "EMA → second moment → by rank, decay", partial(MGUPAdamW, lr=0.01)),
+    Entry("random-sgd", "Zhang & Cutkosky, arXiv 2405.09742", "heavy ball → random step", partial(RandomSGD, lr=0.02)),
     Entry("lion", "Chen et al., arXiv 2302.06675", "quasi-hyperbolic → sign, decay", partial(Lion, lr=0.003)),
     Entry("sgd-auto", _CHOOSES, "probe, greedy → Euclid", partial(SGD, lr=0.05, momentum="auto")),
     Entry("adamw-auto", _CHOOSES, "probe, greedy → second moment", partial(AdamW, lr=0.01, betas=("auto", 0.999))),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import torch
 
+from ..combines import Coupled, Decoupled
 from ..core.descent import Descent
 from ..core.memory import wider
+from ..core.part import Combine
 from ..core.write import Write
 from ..writes import Kahan, Nearest
 from .precision import precision
@@ -23,6 +25,7 @@ class Walking(TypedDict, total=False):
 
     maximize: bool
     foreach: bool | None
+    fused: bool | None
     write: str | Write | None
     state_dtype: torch.dtype
     delay: int
@@ -40,6 +43,8 @@ class Walker(Descent):
     and no distance would ever grow. So narrow weights are written with Kahan's sum, two more bytes for each.
     """
 
+    careful: ClassVar[bool] = True
+
     def __init__(self, params: Any, lr: float | torch.Tensor, numbers: Group, **how: Unpack[Walking]) -> None:
         write, self.state_dtype = how.pop("write", None), how.pop("state_dtype", torch.float32)
         self.write: Write | None = None if write is None else precision(write, self.state_dtype)["write"]
@@ -55,4 +60,17 @@ class Walker(Descent):
     def precision(self, group: Group) -> Group:
         """How results are rounded into the weights of a group, and in what they are computed."""
         narrow = any(wider(p.dtype.to_real(), self.state_dtype) != p.dtype.to_real() for p in group["params"])
-        return {"write": self.write or (Kahan() if narrow else Nearest()), "state_dtype": self.state_dtype}
+        return {
+            "write": self.write or (Kahan() if narrow and self.careful else Nearest()),
+            "state_dtype": self.state_dtype,
+        }
+
+    def decay(self, group: dict[str, Any]) -> Combine:
+        """Decay beside the step, unless the group wants it in the gradient."""
+        return (Decoupled if group.get("decoupled_weight_decay", True) else Coupled)(group["weight_decay"])
+
+
+class Driven(Walker):
+    """One whose lr somebody sets: narrow weights are rounded to the nearest, as torch does."""
+
+    careful: ClassVar[bool] = False

@@ -68,7 +68,7 @@ class Sight:
             rule.remember(g, mem, self.t, self.lr)
             told |= self.measured(g)
         elif reading == "walk":
-            rule.metric.observe(g, mem["metric"], self.t)
+            rule.learn(g, mem, self.t)
         if reading in ("whole", "walk", "second"):
             rule.apply(p, g, mem, self.t, self.lr)
         return told
