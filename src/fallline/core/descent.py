@@ -99,7 +99,8 @@ class Descent(Evaluated, torch.optim.Optimizer):
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is.
 
         loss: for rules that read it, where there is no closure. Rules that need several gradients in a step call the
-        closure for each, and hand back the first loss.
+        closure for each, all of one batch, and hand back the first loss. What a gradient that is not finite, or an
+        exception, has cut short is finished by the next call.
         """
         self._evaluation.refuse("No step can be taken")
         told = []
