@@ -25,8 +25,8 @@ class AdGDStep(Step, Chooser):
 
     The second alone in step 2, where theta is infinite. Norms are over all parameters, the root of the sum of squares.
     The way is the last step taken: decay is not part of it. For full batches: the difference of two batches counts as
-    curvature, and eta shrinks without end. of: gradients in a step, 2 with `Probed`. lr: a factor around 1. Memory: `way`,
-    `g`, like the parameter; `eta`, `theta`, once. Units: start is in the metric's, weight^2 per unit of loss for
+    curvature, and eta shrinks without end. of: gradients in a step, 2 with `Probed`. lr: a factor around 1. Memory:
+    `way`, `g`, like the parameter; `eta`, `theta`, once. Units: start is in the metric's, weight^2 per unit of loss for
     Euclid(). Reference: Malitsky & Mishchenko, arXiv 1910.09529; in a metric, OASIS, arXiv 2109.05198.
 
     >>> print(AdGDStep(1e-3))

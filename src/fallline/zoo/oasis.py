@@ -22,8 +22,8 @@ class AdGD(Twofold):
 
         eta_k = min(sqrt(1 + eta_{k-1} / eta_{k-2}) eta_{k-1}, norm(x_k - x_{k-1}) / (2 norm(g_k - g_{k-1})))
 
-    One gradient a step. In small batches their noise counts as curvature, and eta shrinks to nothing. start: the first eta, soon forgotten. lr stays 1. Reference: Malitsky & Mishchenko, arXiv
-    1910.09529.
+    One gradient a step. In small batches their noise counts as curvature, and eta shrinks to nothing. start: the first
+    eta, soon forgotten. lr stays 1. Reference: Malitsky & Mishchenko, arXiv 1910.09529.
 
     >>> import torch
     >>> opt = AdGD([torch.nn.Parameter(torch.ones(3))])
