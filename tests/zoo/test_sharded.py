@@ -13,13 +13,22 @@ from cluster import Cluster
 from conformance.rank import hand, model_of, whole
 from fallline import (
     SVD,
+    DAdaptAverage,
+    DAdaptSum,
     Decoupled,
     Descent,
+    DoGStep,
+    DoWGStep,
     DualNorm,
     EscapeVelocity,
+    Euclid,
     Frobenius,
     LargestDual,
+    OwnDual,
     Primed,
+    ProdigyStep,
+    QuasiHyperbolic,
+    RawMoment,
     Rule,
     Sign,
     Spectral,
@@ -78,6 +87,18 @@ MEASURING = {
     for step in (DualNorm(), LargestDual(), EscapeVelocity(0.01))
     for metric in (Spectral(SVD()), Sign(), Frobenius())
 }
+FOUND = (
+    (Euclid(), DoGStep(0.01)),
+    (Euclid(), DoGStep(0.01, scope="parameter")),
+    (OwnDual(Spectral(SVD())), DoWGStep(0.01)),
+    (RawMoment(0.9), DoGStep(0.01)),
+    (Euclid(), DAdaptSum(0.1)),
+    (RawMoment(0.9), DAdaptAverage(0.01, judge=Sign())),
+    (RawMoment(0.9), ProdigyStep(0.01, judge=Sign())),
+    (Spectral(SVD()), ProdigyStep(0.01)),
+    (Sign(), ProdigyStep(0.01)),
+)
+MEASURING |= {f"{step} {metric}": Rule(QuasiHyperbolic(0.8), metric, step, Decoupled(0.1)) for metric, step in FOUND}
 
 
 def all_measured(how: str) -> dict[str, list[Tensor]]:
@@ -85,7 +106,7 @@ def all_measured(how: str) -> dict[str, list[Tensor]]:
     found = {}
     for name, rule in MEASURING.items():
         model = model_of(MATRICES, how=how)
-        opt = Descent(model.parameters(), rule, lr=0.01)
+        opt = Descent(model.parameters(), rule, lr=1.0 if isinstance(rule.filter, QuasiHyperbolic) else 0.01)
         for now in stream(weights(MATRICES), 6):
             hand(model.parameters(), now)
             opt.step()
