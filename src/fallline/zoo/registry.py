@@ -288,9 +288,5 @@ ENTRIES = (
     Entry("o2nc", "Cutkosky et al., arXiv 2302.03775", "heavy ball, gradients on the way", partial(O2NC, lr=0.01)),
     Entry("o2nc-double", "arXiv 2510.03167", "optimistic steps in a ball", partial(DoubleO2NC, lr=0.01, radius=0.1)),
     Entry("hill-adam", "Hill-ADAM, public code", "Adam that turns round, the best kept", partial(HillAdam, lr=0.01)),
-    Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
-    Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
-    Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
-    Entry("prodigy", "Mishchenko & Defazio, arXiv 2306.06101", "average → second moment, a distance found", Prodigy),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
