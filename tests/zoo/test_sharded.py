@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ from kit import stream, weights
 NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo-igt", "pion", "intrinsic-muon"]
 NAMES += ["schedule-free-adamw", "schedule-free-sgd", "averages", "lookahead", "mechanic"]
 NAMES += ["sps", "alr-hb", "momo", "momo-adam", "sania", "aegd", "aepg", "induced-log", "adam-hd", "adagrad-norm"]
+NAMES += ["u-dog", "unixgrad", "adgd", "oasis", "smb", "o2nc", "o2nc-double", "hill-adam"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
@@ -52,8 +54,14 @@ def walked(name: str, how: str) -> dict[str, list[Tensor]]:
     model = model_of(SHAPES, how=how)
     opt = REGISTRY[name].build(list(model.parameters()))
     for now in stream(weights(SHAPES), 6):
-        hand(model.parameters(), now)
-        opt.step(loss=2.0)  # for those who read it
+        calls = itertools.count()
+
+        def closure(now: Any = now, calls: Any = calls) -> float:
+            half = 0.5 ** next(calls)  # the second gradient, for those who take one, is half of the first
+            hand(model.parameters(), [g * half for g in now])
+            return 2.0  # for those who read it
+
+        opt.step(closure)
     live = [whole(p) for p in model.parameters()]
     opt.eval()
     shown = [whole(p) for p in model.parameters()]
