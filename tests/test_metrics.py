@@ -61,10 +61,8 @@ OF_MOMENTS = (
     Surprise(0.8, 0.9, 1e-24),
     Rectified(0.5, 1e-12),
     Rectified(0.999, 1e-12),
-    SubsetNorm(0.9, 1e-12),
-    SubsetNorm(0.9, 1e-12, chunk=4),
-    SubsetNorm(1.0, 1e-12),
 )
+OF_GROUPS = (SubsetNorm(0.9, 1e-12), SubsetNorm(0.9, 1e-12, chunk=4), SubsetNorm(1.0, 1e-12))
 OF_TENSORS = (Euclid(), Sign(), SecondMoment(0.9, 1e-12), Frobenius(), VectorRMS(), Weighted(Frobenius(), 3.0))
 OF_SPECTRA = (EXACT, Schatten(1.5), Schatten(2.0), Schatten(10.0), Nuclear(), KyFan(2), KyFan(9))
 SHAPED = (Keller(EXACT), MatchRMS(EXACT, 0.3), FanRatio(EXACT), FanIn(Rows(2.0), 0.5), FanOut(Columns(2.0), 0.5))
@@ -86,6 +84,13 @@ def left_and_right(m: int, n: int) -> Preconditioned:
     source = torch.Generator().manual_seed(9)
     a, b = (torch.randn(k, k, generator=source, dtype=torch.float64) + 2 * torch.eye(k) for k in (m, n))
     return Preconditioned(EXACT, a, b)
+
+
+@every_law
+@of(OF_GROUPS)
+def test_law_of_groups(part, law):
+    for g in (torch.randn(6, 4, dtype=torch.float64), torch.randn(2, 3, 8, dtype=torch.float64)):
+        law(part, g)
 
 
 @every_law

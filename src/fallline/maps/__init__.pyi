@@ -2,6 +2,7 @@ from .awake import Awake
 from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
+from .foresight import Foresight
 from .mask import Cautious, GradientSign, TopAligned
 from .moment import ElementMoment, RowMoment
 from .rms import Rms
@@ -16,6 +17,7 @@ __all__ = [
     "Clamp",
     "Cosh",
     "ElementMoment",
+    "Foresight",
     "GradientSign",
     "Rms",
     "RowColScale",

@@ -23,6 +23,7 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
+from .optimistic import NIGT, OptAMSGrad
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
@@ -37,6 +38,7 @@ from .shampoo import KLShampoo, Shampoo
 from .share import shares
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
+from .subset import SNSM, AdamWSN
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -49,10 +51,12 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "NIGT",
     "QHM",
     "REG",
     "ROOT",
     "SGD",
+    "SNSM",
     "SOAP",
     "AdEMAMix",
     "AdaBelief",
@@ -61,6 +65,7 @@ __all__ = [
     "AdaMuon",
     "Adam",
     "AdamW",
+    "AdamWSN",
     "AggMo",
     "AuON",
     "Auto",
@@ -90,6 +95,7 @@ __all__ = [
     "NorDion2",
     "NorMuon",
     "OLion",
+    "OptAMSGrad",
     "Pion",
     "PolarAdamW",
     "PolarGrad",

@@ -33,6 +33,7 @@ from .muoneq import MuonEq
 from .namo import NAMO, NAMOD
 from .normuon import NorMuon
 from .olion import OLion
+from .optimistic import NIGT, OptAMSGrad
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
@@ -47,6 +48,7 @@ from .sgd import SGD
 from .shampoo import KLShampoo, Shampoo
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
+from .subset import SNSM, AdamWSN
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -114,6 +116,15 @@ ENTRIES = (
     ),
     Entry("mgup-adamw", "arXiv 2606.17526", "EMA → second moment → by rank, decay", partial(MGUPAdamW, lr=0.01)),
     Entry("random-sgd", "Zhang & Cutkosky, arXiv 2405.09742", "heavy ball → random step", partial(RandomSGD, lr=0.02)),
+    Entry(
+        "opt-amsgrad",
+        "Wang et al., arXiv 1903.01435",
+        "average → maximum moment of surprises, look-ahead",
+        partial(OptAMSGrad, lr=0.01),
+    ),
+    Entry("nigt", "Cutkosky & Mehta, arXiv 2002.03305", "average → Frobenius, transport", partial(NIGT, lr=0.01)),
+    Entry("adamw-sn", "arXiv 2411.07120", "EMA → subset norm, decay", _cast(AdamWSN, 0.03)),
+    Entry("snsm", "arXiv 2411.07120", "momentum in a subspace → subset norm", _cast(SNSM, 0.03, rank=2, every=5)),
     Entry("lion", "Chen et al., arXiv 2302.06675", "quasi-hyperbolic → sign, decay", partial(Lion, lr=0.003)),
     Entry("sgd-auto", _CHOOSES, "probe, greedy → Euclid", partial(SGD, lr=0.05, momentum="auto")),
     Entry("adamw-auto", _CHOOSES, "probe, greedy → second moment", partial(AdamW, lr=0.01, betas=("auto", 0.999))),
