@@ -29,6 +29,7 @@ from fallline import (
     OwnDual,
     Preconditioned,
     QuasiMoment,
+    RawMoment,
     Rectified,
     Rows,
     Schatten,
@@ -63,7 +64,15 @@ OF_MOMENTS = (
     Rectified(0.999, 1e-12),
 )
 OF_GROUPS = (SubsetNorm(0.9, 1e-12), SubsetNorm(0.9, 1e-12, chunk=4), SubsetNorm(1.0, 1e-12))
-OF_TENSORS = (Euclid(), Sign(), SecondMoment(0.9, 1e-12), Frobenius(), VectorRMS(), Weighted(Frobenius(), 3.0))
+OF_TENSORS = (
+    Euclid(),
+    Sign(),
+    SecondMoment(0.9, 1e-12),
+    RawMoment(0.9, 1e-12),
+    Frobenius(),
+    VectorRMS(),
+    Weighted(Frobenius(), 3.0),
+)
 OF_SPECTRA = (EXACT, Schatten(1.5), Schatten(2.0), Schatten(10.0), Nuclear(), KyFan(2), KyFan(9))
 SHAPED = (Keller(EXACT), MatchRMS(EXACT, 0.3), FanRatio(EXACT), FanIn(Rows(2.0), 0.5), FanOut(Columns(2.0), 0.5))
 SHAPED += (FanIn(Sign(), -1.0), Weighted(EXACT, 0.2), Weighted(FanRatio(EXACT), 3.0), OwnDual(EXACT), OwnDual(Rows(3)))

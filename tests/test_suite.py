@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from benchmarks.suite import PICTURES, publish
 from typer.testing import CliRunner
 
 import fallline
@@ -291,6 +292,19 @@ def test_the_command_writes_scores_pages_and_pictures(tmp_path):
     assert (tmp_path / "suite.md").read_text() == page(found) and "| lion-default |" in page(found)
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("profile.png", "shift.png"))
     assert "regret" in told.output and shift(found, tmp_path / "again.png").exists()
+
+
+def test_results_are_written_into_the_page(tmp_path):
+    docs, out = tmp_path / "docs", tmp_path / "out"
+    docs.mkdir()
+    (docs / "suite.md").write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n")
+    told = result(suite(out, problems=("bowl",)), silent, shift=True)
+    for name in PICTURES:
+        (out / name).write_bytes(b"a picture")
+    publish(out, docs)
+    text = (docs / "suite.md").read_text()
+    assert page(told) in text and "old" not in text and text.startswith("before") and text.endswith("after\n")
+    assert all(f"({shown})" in text and (docs / shown).exists() for shown in PICTURES.values())
 
 
 @pytest.mark.parametrize("words", ["--problems fast", "--entrants fast", "--problems fashion-mlp"])

@@ -27,6 +27,7 @@ from fallline.zoo.registry import REGISTRY
 from kit import stream, weights
 
 NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo-igt", "pion", "intrinsic-muon"]
+NAMES += ["sps", "alr-hb", "momo", "momo-adam", "sania", "aegd", "aepg", "induced-log", "adam-hd", "adagrad-norm"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
@@ -37,7 +38,7 @@ def walked(name: str, how: str) -> dict[str, list[Tensor]]:
     opt = REGISTRY[name].build(list(model.parameters()))
     for now in stream(weights(SHAPES), 6):
         hand(model.parameters(), now)
-        opt.step()
+        opt.step(loss=2.0)  # for those who read it
     live = [whole(p) for p in model.parameters()]
     opt.eval()
     shown = [whole(p) for p in model.parameters()]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -76,10 +77,12 @@ def standings(told: Record) -> Table:
 
 def meter(bar: Progress, contest: Suite) -> Callable[[Record, bool], None]:
     """What moves the bar."""
-    job = bar.add_task("suite", total=contest.size, last="")
+    planned, seen = contest.size, count()
+    job = bar.add_task("suite", total=planned, last="")
 
     def tick(record: Record, fresh: bool) -> None:
         one, end = record["trial"], "failed" if record["final"] is None else f"{record['final']:.4f}"
-        bar.update(job, advance=1, last=f"{one['problem']} {one['maker']} {end}" if fresh else "")
+        total = max(planned, next(seen) + 1)  # wider sweeps and wrong learning rates come on top
+        bar.update(job, total=total, advance=1, last=f"{one['problem']} {one['maker']} {end}" if fresh else "")
 
     return tick

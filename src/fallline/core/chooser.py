@@ -50,15 +50,17 @@ class Aim:
             return self.judge.norm(w)
         return self._share(self.metric.norm(self._seen(w), self.mem, self.t)[:, None], w)
 
-    def squares(self, w: Field, g: Field) -> Tensor:
-        """norm(w)^2 and dual(g)^2, [tensors, 2], which add up over layers and shards where the metric is `as_long`."""
+    def squares(self, w: Field) -> Tensor:
+        """norm(w)^2, which adds up over layers and shards where the metric is one for steps that are `as_long`."""
         if self.judge:
-            return self.judge.squares(w, g)
-        norm, dual = (
-            self.metric.norm(self._seen(w), self.mem, self.t),
-            self.metric.dual(self._seen(g), self.mem, self.t),
-        )
-        return self._share(torch.stack([norm, dual], -1).square(), w)
+            return self.judge.squares(w)
+        return self._share(self.metric.norm(self._seen(w), self.mem, self.t).square()[:, None], w)
+
+    def dual_squares(self, g: Field) -> Tensor:
+        """dual(g)^2, as `squares`."""
+        if self.judge:
+            return self.judge.dual_squares(g)
+        return self._share(self.metric.dual(self._seen(g), self.mem, self.t).square()[:, None], g)
 
     def direction(self, u: Field) -> Field:
         """The steepest direction for u, as the fields lie."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .accord import compare
 from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, loading, wanted_form
 from .composed import Composed
 from .dial import refresh, show_first
@@ -26,7 +25,7 @@ from .report import report
 from .rule import Rule
 from .section import Section, check_view, owned, recipe, sentence
 from .survey import survey
-from .walk import take, walks
+from .walk import check_turns, take, walks
 
 Group = dict[str, Any]
 
@@ -105,20 +104,21 @@ class Descent(Evaluated, torch.optim.Optimizer):
         """
         self._evaluation.refuse("No step can be taken")
         told = []
-        for _ in range(walks(self._sections(), self.state, closure, type(self).__name__)):
+        for _ in range(walks(self._sections(), self.state, closure, self.delay, type(self).__name__)):
             with torch.enable_grad():
                 told.append(closure() if closure else None)
-            self._walk(told[-1] if closure else loss)
+            if not self._walk(told[-1] if closure else loss):
+                break  # the rest of the step is taken when the next one is asked for
         return told[0]
 
-    def _walk(self, loss: Any) -> None:
+    def _walk(self, loss: Any) -> bool:
         self._echo.listen()
         check_owner(self)
         with phase("plan"):
             plan = self._current_plan()
         try:
-            take(plan, self.param_groups, self._guard, self._echo, heard(loss, plan.sections, type(self).__name__))
-            compare(plan.scopes, plan.chunks)
+            said = heard(loss, plan.sections, type(self).__name__)
+            return take(plan, self.param_groups, self._guard, self._echo, said)
         finally:
             plan.release()
 
@@ -129,6 +129,7 @@ class Descent(Evaluated, torch.optim.Optimizer):
         if plan is None or plan.sections != sections or plan.late != late or not plan.ground.holds(found, self.state):
             self._guard.refuse(sections, self.param_groups, type(self).__name__)
             self._allocate(sections)
+            check_turns(sections, self.state, type(self).__name__)
             self._plan = plan = make_plan(self.param_groups, sections, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups)
         plan.gather(found)

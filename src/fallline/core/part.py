@@ -191,6 +191,8 @@ class Around(Part):
 class Step(Part):
     """How far to go."""
 
+    inward: ClassVar[bool] = False  # filters alone take in weighed gradients, lr and all: lr scale is what decay counts
+
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """Take in the raw gradient of step t, before filter and metric do."""
 
@@ -208,10 +210,7 @@ class Step(Part):
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, the direction that was made of u: one number, or a field of factors that go with d.
-
-        A step with `matrix` sees the stacks and may answer for each matrix or column: [..., 1, 1] or [..., 1, n].
-        """
+        """Step length along d, which was made of u: one number, or factors that go with d ([..., 1, n] of stacks)."""
 
 
 class Combine(Part):
@@ -232,6 +231,9 @@ class Combine(Part):
     def tangent(self, u: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """What of the filter's output the metric sees; u, unless the weights lie on a manifold."""
         return u
+
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """Shrink p before a move enters it, where decay goes by the group's lr and not by the step's size."""
 
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:

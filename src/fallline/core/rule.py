@@ -193,9 +193,9 @@ class Rule:
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Step, filter, maps and metric take in the gradient."""
         self.step.observe(lr, self.sees("step", g), mem["step"], t)
-        g = self.weighed(g, mem, t)
-        self.filter.remember(self.sees("filter", g), mem["filter"], t)
-        self.learn(g, mem, t)
+        weighed = self.weighed(g, mem, t)
+        self.filter.remember(self.sees("filter", weighed), mem["filter"], t)
+        self.learn(g if self.step.inward else weighed, mem, t)
 
     def learn(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
         """Metric and maps take in the gradient."""
@@ -204,7 +204,7 @@ class Rule:
                 part.observe(self.sees(slot, g), mem[slot], t)
 
     def weighed(self, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
-        """What filter, maps and metric take in of a gradient."""
+        """What the filter takes in of a gradient, and maps and metric unless the step works `inward`."""
         return self.step.gradient(g, mem["step"], t)
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
@@ -220,9 +220,10 @@ class Rule:
             mem["metric"].unit.copy_(unit)
         d = mapped(self, "after", self.metric.direction(u, mem["metric"], t), g, mem, t)
         size = self.step.size(lr, u, d, mem["step"], t)
-        move = d.mul(-size)
+        move, size = d.mul(-size), self.step.scale(mem["step"]) * lr if self.step.inward else size
         if self.stacked and not self.combine.matrix:
             move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
+        self.combine.fade(w, lr, mem["combine"], t)
         self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))

@@ -3,6 +3,7 @@ from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
 from .foresight import Foresight
+from .hill import Hill
 from .mask import Cautious, GradientSign, TopAligned
 from .moment import ElementMoment, RowMoment
 from .rms import Rms
@@ -19,6 +20,7 @@ __all__ = [
     "ElementMoment",
     "Foresight",
     "GradientSign",
+    "Hill",
     "Rms",
     "RowColScale",
     "RowMoment",

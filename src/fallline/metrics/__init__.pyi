@@ -4,6 +4,7 @@ from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
 from .grafted import Grafted
+from .hutchinson import Hutchinson
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
 from .moment import FadingPeak, MaxSecondMoment, QuasiMoment, Rectified, Surprise
@@ -20,6 +21,7 @@ from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .square import SquareMoment, SquareSum
 from .subset import SubsetNorm
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
@@ -44,6 +46,7 @@ __all__ = [
     "GramEigen",
     "GramNewtonSchulz",
     "GramQDWH",
+    "Hutchinson",
     "Keller",
     "Kronecker",
     "Kullback",
@@ -71,6 +74,8 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "SquareMoment",
+    "SquareSum",
     "SubsetNorm",
     "Surprise",
     "Varied",

@@ -45,7 +45,7 @@ class _Distance(Step, Chooser):
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """norm(x - x_0)^2, dual(g)^2 and norm(x_0)^2."""
         assert aim.p is not None
-        return torch.cat([aim.squares(aim.p - mem.begin, g), aim.squares(mem.begin, g)[:, :1]], -1)
+        return torch.cat([aim.squares(aim.p - mem.begin), aim.dual_squares(g), aim.squares(mem.begin)], -1)
 
     def scale(self, mem: Memory) -> Field | float:
         """eta."""

@@ -11,7 +11,7 @@ from ..filters import HeavyBall
 from ..metrics import Euclid
 from ..steps import RandomScale
 from .choice import check_number
-from .walking import Walker
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .walking import Walking
 
 
-class RandomSGD(Walker):
+class RandomSGD(Driven):
     """SGD with momentum, each of whose steps is scaled by an exponential draw.
 
         m <- mu m + g,    theta <- theta - lr s_n m,    s_n ~ Exp(1) from seed and n
@@ -49,4 +49,4 @@ class RandomSGD(Walker):
         """Heavy ball, Euclid, random scale, coupled decay."""
         momentum = check_number(group["momentum"], "momentum value")
         step = RandomScale(group["seed"])
-        return Rule(HeavyBall(momentum), Euclid(), step, self.decay(group), **self.precision)
+        return Rule(HeavyBall(momentum), Euclid(), step, self.decay(group), **self.precision(group))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..combines import Coupled
+from ..combines import Averaged, Coupled, Polynomial
 from ..core.part import Step
 from ..core.rule import Rule
 from ..filters import Identity
@@ -28,8 +28,10 @@ class _Distance(Walker):
         raise NotImplementedError
 
     def sentence(self, group: Group) -> Rule:
-        """Gradient, Euclid, distance, coupled decay."""
-        return Rule(Identity(), Euclid(), self.step_of(group), Coupled(group["weight_decay"]), **self.precision)
+        """Gradient, Euclid, distance, coupled decay, an average beside."""
+        decay, gamma = Coupled(group["weight_decay"]), group["average"]
+        combine = decay if gamma is None else Averaged(decay, Polynomial(gamma))
+        return Rule(Identity(), Euclid(), self.step_of(group), combine, **self.precision(group))
 
 
 class DoG(_Distance):
@@ -39,8 +41,9 @@ class DoG(_Distance):
         x <- x - lr r_n / sqrt(eps + sum_{k<=n} norm(g_k)^2) g_n
 
     reps_rel: 1e-6; 1e-4 with BatchNorm. init_eta: a first step size instead. lr stays 1. Weight decay is coupled. Norms
-    are over all groups, where the official package takes each group's. The paper evaluates an average of the weights:
-    without one its steps are too long at the end. Reference: Ivgi et al., arXiv 2302.12022; dog-optimizer.
+    are over all groups, where the official package takes each group's. The paper evaluates an average of the weights,
+    since steps are too long at the end: average=8 keeps it beside them (`with opt.averaged():`). Reference: Ivgi et
+    al., arXiv 2302.12022; dog-optimizer.
 
     >>> import torch
     >>> w = torch.nn.Parameter(torch.ones(3))
@@ -58,10 +61,11 @@ class DoG(_Distance):
         weight_decay: float = 0.0,
         eps: float = 1e-8,
         init_eta: float | None = None,
+        average: float | None = None,
         **how: Unpack[Walking],
     ) -> None:
         numbers = {"reps_rel": reps_rel, "weight_decay": weight_decay, "eps": eps, "init_eta": init_eta}
-        super().__init__(params, lr, numbers, **how)
+        super().__init__(params, lr, numbers | {"average": average}, **how)
 
     def step_of(self, group: Group) -> Step:
         """Distance over gradients."""
@@ -99,9 +103,11 @@ class DoWG(_Distance):
         lr: float | Tensor = 1.0,
         weight_decay: float = 0.0,
         eps: float = 0.0,
+        average: float | None = None,
         **how: Unpack[Walking],
     ) -> None:
-        super().__init__(params, lr, {"reps_rel": reps_rel, "weight_decay": weight_decay, "eps": eps}, **how)
+        numbers = {"reps_rel": reps_rel, "weight_decay": weight_decay, "eps": eps, "average": average}
+        super().__init__(params, lr, numbers, **how)
 
     def step_of(self, group: Group) -> Step:
         """Distance over weighted gradients."""

@@ -15,7 +15,6 @@ from ..core.write import Write
 from ..filters import Identity
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant, Warmup
-from .choice import check_number
 from .precision import precision
 
 Group = dict[str, Any]
@@ -143,6 +142,5 @@ class ScheduleFreeSGD(Descent):
 
 
 def _sentence(group: Group, metric: Metric, beta: float, ending: dict[str, Any]) -> Rule:
-    b, remember = check_number(beta, "momentum value"), Identity()
-    combine = free(b, group["weight_decay"], group["r"], group["weight_lr_power"])
-    return Rule(remember, metric, warmed(group["warmup_steps"]), combine, **ending)
+    combine = free(beta, group["weight_decay"], group["r"], group["weight_lr_power"])
+    return Rule(Identity(), metric, warmed(group["warmup_steps"]), combine, **ending)

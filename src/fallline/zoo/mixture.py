@@ -12,7 +12,7 @@ from ..filters import HeavyBalls, TwoAverages
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant
 from .choice import check_number
-from .walking import Walker
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .walking import Walking
 
 
-class AggMo(Walker):
+class AggMo(Driven):
     """The mean of several heavy balls.
 
         v_i <- b_i v_i + g,    theta <- theta - (lr / K) sum_i v_i
@@ -48,10 +48,10 @@ class AggMo(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """Heavy balls, Euclid, constant step, decay."""
         balls = HeavyBalls(tuple(check_number(b, "momentum") for b in group["momenta"]))
-        return Rule(balls, Euclid(), Constant(), self.decay(group), **self.precision)
+        return Rule(balls, Euclid(), Constant(), self.decay(group), **self.precision(group))
 
 
-class AdEMAMix(Walker):
+class AdEMAMix(Driven):
     """AdamW with a second, very long memory beside the first.
 
         theta <- (1 - lr weight_decay) theta - lr (mhat + alpha_n l) / (sqrt(vhat) + eps)
@@ -86,4 +86,4 @@ class AdEMAMix(Walker):
             raise ValueError(f"Invalid betas: {group['betas']!r}; give three: short, squares, long.")
         beta1, beta2, beta3 = group["betas"]
         remember = TwoAverages(beta1, beta3, group["alpha"], group["warmup"])
-        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
+        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))

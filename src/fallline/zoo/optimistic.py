@@ -13,7 +13,7 @@ from ..maps import Foresight
 from ..metrics import Euclid, Frobenius, MaxSecondMoment
 from ..steps import Constant
 from .choice import check_number, check_pair
-from .walking import Walker
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .walking import Walking
 
 
-class OptAMSGrad(Walker):
+class OptAMSGrad(Driven):
     """AMSGrad whose weights also take the step that the next gradient, extrapolated from the last ones, will ask for.
 
         m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) (g - p)^2,    w <- max(w, v),    D = sqrt(w / (1 - b2^n)) + eps
@@ -53,11 +53,11 @@ class OptAMSGrad(Walker):
         """Plain average, Euclid, foresight around the maximum moment, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
         after = Foresight(MaxSecondMoment(beta2, group["eps"]), beta1, group["history"])
-        rest: dict[str, Any] = self.precision
+        rest = self.precision(group)
         return Rule(QuasiHyperbolic(beta1), Euclid(), Constant(), self.decay(group), after=after, **rest)
 
 
-class NIGT(Walker):
+class NIGT(Driven):
     """Normalised momentum of gradients taken ahead of the weights, so that their average is not stale.
 
         m <- b m + (1 - b) g(y) from m = g,    x <- x - lr m / norm(m),    y = x + b / (1 - b) (x - x_old)
@@ -87,4 +87,4 @@ class NIGT(Walker):
         """Damped heavy ball, Frobenius, constant step, transport."""
         b = check_number(group["momentum"], "momentum value")
         transport = Transport(b, Decoupled(group["weight_decay"]))
-        return Rule(HeavyBall(b, dampening=b), Frobenius(), Constant(), transport, **self.precision)
+        return Rule(HeavyBall(b, dampening=b), Frobenius(), Constant(), transport, **self.precision(group))

@@ -75,4 +75,4 @@ class Prodigy(Walker):
         )
         remember = QuasiHyperbolic(beta1) if beta1 else Identity()
         decay = (Decoupled if group["decouple"] else Coupled)(group["weight_decay"])
-        return Rule(remember, RawMoment(beta2, group["eps"]), step, decay, **self.precision)
+        return Rule(remember, RawMoment(beta2, group["eps"]), step, decay, **self.precision(group))

@@ -11,7 +11,7 @@ from ..filters import QuasiEMA, QuasiHyperbolic
 from ..metrics import Euclid, QuasiMoment, SecondMoment
 from ..steps import Constant
 from .choice import check_number, check_pair
-from .walking import Walker
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .walking import Walking
 
 
-class QHM(Walker):
+class QHM(Driven):
     """Momentum in which the gradient of now has a say of its own.
 
         m <- b m + (1 - b) g,    theta <- theta - lr [(1 - nu) g + nu m]
@@ -50,10 +50,10 @@ class QHM(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """Quasi-hyperbolic average, Euclid, constant step, decay."""
         remember = QuasiHyperbolic(check_number(group["momentum"], "momentum value"), group["nu"])
-        return Rule(remember, Euclid(), Constant(), self.decay(group), **self.precision)
+        return Rule(remember, Euclid(), Constant(), self.decay(group), **self.precision(group))
 
 
-class QHAdam(Walker):
+class QHAdam(Driven):
     """Adam in both of whose averages the gradient of now has a say of its own.
 
         theta <- theta - lr [(1 - nu1) g + nu1 mhat] / (sqrt((1 - nu2) g^2 + nu2 vhat) + eps)
@@ -85,4 +85,4 @@ class QHAdam(Walker):
         """Quasi-hyperbolic average and square, constant step, decay."""
         (beta1, beta2), (nu1, nu2), eps = check_pair(group["betas"]), group["nus"], group["eps"]
         metric = SecondMoment(beta2, eps) if nu2 == 1 else QuasiMoment(beta2, nu2, eps)
-        return Rule(QuasiEMA(beta1, nu1), metric, Constant(), self.decay(group), **self.precision)
+        return Rule(QuasiEMA(beta1, nu1), metric, Constant(), self.decay(group), **self.precision(group))

@@ -11,7 +11,7 @@ from ..filters import EMA, NesterovEMA
 from ..metrics import FadingPeak, Rectified, SecondMoment, Surprise
 from ..steps import Constant
 from .choice import check_pair
-from .walking import Walker
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Pair = tuple[float, float]
 
 
-class AdaMax(Walker):
+class AdaMax(Driven):
     """Adam in the limit of high powers: the largest gradient counts, and fades.
 
         m <- b1 m + (1 - b1) g,    n <- max(b2 n, |g| + eps),    theta <- theta - lr mhat / n
@@ -49,10 +49,10 @@ class AdaMax(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, fading peak, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
-        return Rule(EMA(beta1), FadingPeak(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
+        return Rule(EMA(beta1), FadingPeak(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
 
 
-class NAdam(Walker):
+class NAdam(Driven):
     """Adam with Nesterov's look ahead, whose momentum warms up.
 
         theta <- theta - lr [(1 - mu_n) / (1 - P_n) g + mu_{n+1} / (1 - P_{n+1}) m] / (sqrt(vhat) + eps),
@@ -85,10 +85,10 @@ class NAdam(Walker):
         """Nesterov's average, second moment, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
         remember = NesterovEMA(beta1, group["momentum_decay"])
-        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
+        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
 
 
-class RAdam(Walker):
+class RAdam(Driven):
     """Adam that takes plain momentum steps until its squares are known, and warms up from there.
 
         theta <- theta - lr mhat r_n sqrt(1 - b2^n) / (sqrt(v) + eps) if rho_n > 5, else theta - lr mhat
@@ -118,10 +118,10 @@ class RAdam(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, rectified second moment, constant step, decay."""
         beta1, beta2 = check_pair(group["betas"])
-        return Rule(EMA(beta1), Rectified(beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
+        return Rule(EMA(beta1), Rectified(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
 
 
-class AdaBelief(Walker):
+class AdaBelief(Driven):
     """Adam that divides by how far gradients are from what was expected of them.
 
         m <- b1 m + (1 - b1) g,    s <- b2 s + (1 - b2) (g - m)^2 + eps,
@@ -150,4 +150,6 @@ class AdaBelief(Walker):
     def sentence(self, group: dict[str, Any]) -> Rule:
         """EMA, surprise, constant step, decoupled decay."""
         beta1, beta2 = check_pair(group["betas"])
-        return Rule(EMA(beta1), Surprise(beta1, beta2, group["eps"]), Constant(), self.decay(group), **self.precision)
+        return Rule(
+            EMA(beta1), Surprise(beta1, beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group)
+        )
