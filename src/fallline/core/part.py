@@ -31,7 +31,7 @@ class Part(ABC):
         return f"{type(self).__name__}({', '.join(bare + named)})"
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """What is remembered of parameter p, as it is before the first step. Most parts remember nothing."""
+        """What is remembered of parameter p, as it is before the first step."""
         return {}
 
 
@@ -43,9 +43,8 @@ def _text(value: object) -> str:
 def kind(part: Part) -> str:
     """A part without its numbers, but with the parts inside it and who decides together."""
     inner = {f.name: getattr(part, f.name) for f in fields(part)}
-    words = [
-        kind(x) if isinstance(x, Part) else x for name, x in inner.items() if isinstance(x, Part) or name == "scope"
-    ]
+    said = {name: x for name, x in inner.items() if isinstance(x, Part) or name == "scope"}
+    words = [kind(x) if isinstance(x, Part) else x for x in said.values()]
     return f"{type(part).__name__}({', '.join(words)})" if words else type(part).__name__
 
 
