@@ -23,6 +23,7 @@ from fallline import (
     Probe,
     QuasiEMA,
     QuasiHyperbolic,
+    SubspaceMomentum,
     TwoAverages,
     Undamped,
     UnitGain,
@@ -61,6 +62,12 @@ STREAM = torch.stack([g[1] for g in noisy_descent(0, 12)])
 @pytest.mark.parametrize("part", FILTERS, ids=str)
 def test_law(part, law):
     law(part, STREAM)
+
+
+@pytest.mark.parametrize("law", AGEING, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", (SubspaceMomentum(0.9, 9), SubspaceMomentum(0.9, 9, every=5)), ids=str)
+def test_law_of_a_full_subspace(part, law):
+    law(part, torch.randn(12, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3)))
 
 
 @pytest.mark.parametrize("law", AGEING, ids=lambda law: law.__name__)

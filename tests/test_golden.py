@@ -120,6 +120,10 @@ GOLDEN = {
     "grams-adamw": 1205.4788827656228,
     "mgup-adamw": 1206.4429952037067,
     "random-sgd": 1211.6328331290968,
+    "opt-amsgrad": 1207.317276011311,
+    "nigt": 1206.8783557568677,
+    "adamw-sn": 1207.1065829306647,
+    "snsm": 1207.4970834403923,
 }
 # The eigenbasis of a wide gradient's Gram matrix is any basis where there was no gradient: LAPACK's choice, not ours.
 SQUARE = {"soap", "deva"}

@@ -12,6 +12,8 @@ from fallline import (
     Clamp,
     Cosh,
     ElementMoment,
+    Euclid,
+    Foresight,
     GradientSign,
     Rms,
     RowColScale,
@@ -45,6 +47,7 @@ DEGREES = {
     Through(SecondMoment(0.9, 1e-30)): 0,
     Chain(ElementMoment(0.9, eps=1e-30), Rms(0.2)): 0,
 }
+FORESIGHT = Foresight(Euclid(), 0.9, 3)
 MASKS = {Cautious(): 1, GradientSign(): 1, TopAligned(0.3): 1}  # which count over a whole tensor
 
 
@@ -60,7 +63,7 @@ def test_law(part, law):
 
 
 @pytest.mark.parametrize("law", [law for law in LAWS if "stack" not in law.__name__], ids=lambda law: law.__name__)
-@pytest.mark.parametrize("part", MASKS, ids=str)
+@pytest.mark.parametrize("part", [*MASKS, FORESIGHT], ids=str)
 def test_law_of_masks(part, law):
     for x in (matrix(), matrix(4, 6)):
         law(part, x)
@@ -166,6 +169,7 @@ def test_cosh_is_nearly_one():
         lambda: RowColScale(p=0.5),
         lambda: RowColScale(sweeps=0),
         lambda: Cautious(0.0),
+        lambda: Foresight(Euclid(), 1.0),
         lambda: TopAligned(1.5),
     ],
 )

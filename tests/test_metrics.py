@@ -64,10 +64,8 @@ OF_MOMENTS = (
     Surprise(0.8, 0.9, 1e-24),
     Rectified(0.5, 1e-12),
     Rectified(0.999, 1e-12),
-    SubsetNorm(0.9, 1e-12),
-    SubsetNorm(0.9, 1e-12, chunk=4),
-    SubsetNorm(1.0, 1e-12),
 )
+OF_GROUPS = (SubsetNorm(0.9, 1e-12), SubsetNorm(0.9, 1e-12, chunk=4), SubsetNorm(1.0, 1e-12))
 OF_TENSORS = (
     Euclid(),
     Sign(),
@@ -99,6 +97,13 @@ def left_and_right(m: int, n: int) -> Preconditioned:
     source = torch.Generator().manual_seed(9)
     a, b = (torch.randn(k, k, generator=source, dtype=torch.float64) + 2 * torch.eye(k) for k in (m, n))
     return Preconditioned(EXACT, a, b)
+
+
+@every_law
+@of(OF_GROUPS)
+def test_law_of_groups(part, law):
+    for g in (torch.randn(6, 4, dtype=torch.float64), torch.randn(2, 3, 8, dtype=torch.float64)):
+        law(part, g)
 
 
 @every_law

@@ -11,12 +11,15 @@ from torch.nn import Parameter
 from torch.testing import assert_close
 
 from fallline import (
+    NIGT,
     QHM,
     SGD,
+    SNSM,
     AdaBelief,
     Adam,
     AdaMax,
     AdamW,
+    AdamWSN,
     AdEMAMix,
     AggMo,
     Cautious,
@@ -33,6 +36,7 @@ from fallline import (
     MaxSecondMoment,
     MGUPAdamW,
     NAdam,
+    OptAMSGrad,
     QHAdam,
     RAdam,
     RandomScale,
@@ -40,9 +44,11 @@ from fallline import (
     Rule,
     SecondMoment,
     Sign,
+    SubsetNorm,
 )
 from fallline.core.kernel.compiler import compiler
 from fallline.core.memory import Memory
+from fallline.maps.foresight import extrapolated
 from fallline.steps.chance import draw
 from fallline.zoo.registry import REGISTRY
 from sampler import noisy_descent
@@ -434,3 +440,126 @@ def test_candidates_where_nothing_chooses_are_refused(build):
         build(start(), betas=((0.5, 0.9), 0.99))
     with pytest.raises(ValueError, match="belong to the whole optimizer"):
         build([{"params": start(), "delay": 1}])
+
+
+# --- optimism, transport and memory of groups -------------------------------------------------------------------------
+
+
+def predicted(history, ridge=1e-6):
+    """sum c_i g_i with c from its optimality conditions: [G + ridge I, 1; 1, 0] [c; l] = [0; 1]."""
+    xs = torch.stack(history).flatten(1)
+    u = xs[1:] - xs[:-1]
+    gram, k = u @ u.T, len(u)
+    gram = gram + torch.eye(k, dtype=F64) * (ridge * gram.trace() if gram.trace() > 0 else 1.0)
+    rim = torch.ones(k, 1, dtype=F64)
+    full = torch.cat([torch.cat([gram, rim], 1), torch.cat([rim.T, torch.zeros(1, 1, dtype=F64)], 1)])
+    c = torch.linalg.solve(full, torch.cat([torch.zeros(k, dtype=F64), torch.ones(1, dtype=F64)]))[:k]
+    return (c @ xs[1:]).view_as(history[0])
+
+
+def optimistic(w, g, t, s, lr=0.01, b1=0.9, b2=0.99):
+    hidden, before = s.get("hidden", w), s.get("m", torch.zeros_like(g))
+    m = ema(s, "m", g, b1)
+    v = ema(s, "v", (g - s.get("p", torch.zeros_like(g))) ** 2, b2)
+    s["peak"] = torch.maximum(s.get("peak", v), v)
+    d = (s["peak"] / (1 - b2**t)).sqrt() + 1e-8
+    s["hidden"] = hidden - lr * m / d
+    s["gs"] = [*s.get("gs", [g] * 5)[1:], g]
+    s["p"] = predicted(s["gs"])
+    return s["hidden"] - lr * (b1 * before + (1 - b1) * s["p"]) / d
+
+
+def test_opt_amsgrad_is_the_loop_of_the_sheet():
+    same(walked(lambda p: OptAMSGrad(p, **BETAS)), looped(optimistic), 1e-9)
+
+
+def test_constant_gradients_are_foreseen_and_no_surprise():
+    p = Parameter(torch.ones(4, dtype=F64))
+    opt = OptAMSGrad([p], betas=(0.9, 0.9))
+    g = torch.arange(1.0, 5.0, dtype=F64)
+    for _ in range(9):
+        p.grad = g.clone()
+        opt.step()
+    state = opt.state[p]
+    assert_close(state["after.next"], g)
+    assert_close(state["after.metric.v"], 0.1 * 0.9**8 * g.square())  # all of it from the first gradient
+
+
+def test_extrapolation_finds_the_limit_of_a_short_recurrence():
+    """x_{n+1} = x* + A (x_n - x*) with A of rank 3: five gradients are enough."""
+    source = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(10, 3, generator=source, dtype=F64)).Q
+    limit, x = torch.randn(10, generator=source, dtype=F64), basis @ torch.ones(3, dtype=F64)
+    xs = [limit + basis @ (torch.tensor([0.9, 0.5, -0.7], dtype=F64) ** n * (basis.T @ x)) for n in range(5)]
+    assert_close(extrapolated(tuple(xs), 0.0), limit, rtol=1e-6, atol=1e-6)
+
+
+def test_nigt_averages_gradients_of_where_it_is():
+    """Where the gradient is linear, the average of those at y is the gradient at x."""
+    source = torch.Generator().manual_seed(1)
+    a = torch.randn(6, 6, generator=source, dtype=F64)
+    a = a @ a.T / 6
+    y = Parameter(torch.ones(6, dtype=F64))
+    opt = NIGT([y], lr=0.05)
+    x = y.detach().clone()
+    for _ in range(12):
+        y.grad = a @ y.detach()
+        opt.step()
+        assert_close(opt.state[y]["filter.b"], a @ x)
+        step = a @ x
+        assert_close(opt.state[y]["combine.x"], x - 0.05 * step / step.norm())
+        x = opt.state[y]["combine.x"].clone()
+
+
+def matrices_only(build, steps=8, shape=(6, 4)):
+    p = Parameter(torch.ones(shape, dtype=F64))
+    opt = build([p])
+    for grads in noisy_descent(5, steps, (shape,)):
+        p.grad = grads[0].clone()
+        opt.step()
+    return [p.detach()], opt.state[p]
+
+
+@pytest.mark.parametrize("shape", ((6, 4), (4, 6)))
+def test_subset_norm_is_the_loop_of_the_sheet(shape):
+    ours, _ = matrices_only(lambda p: AdamWSN(p, lr=0.1, weight_decay=0.1, roles="by shape"), shape=shape)
+    x, s, side = torch.ones(shape, dtype=F64), {}, int(shape[0] >= shape[1])
+    for t, (g,) in enumerate(noisy_descent(5, 8, (shape,)), start=1):
+        m, v = ema(s, "m", g, 0.9), ema(s, "v", (g * g).sum(side, keepdim=True), 0.999)
+        x = x - 0.1 * (m / (1 - 0.9**t) / ((v / (1 - 0.999**t)).sqrt() + 1e-8) + 0.1 * x)
+    same(ours, [x])
+
+
+def test_groups_of_one_are_adam_and_one_group_is_adagrad_norm():
+    ours, _ = matrices_only(lambda p: AdamWSN(p, lr=0.01, chunk=1, roles="by shape"))
+    same(ours, matrices_only(lambda p: Adam(p, lr=0.01))[0])
+    part, x = SubsetNorm(1.0, 0.0, chunk=24), torch.randn(6, 4, dtype=F64, generator=torch.Generator().manual_seed(2))
+    mem = Memory(part.memory(x))
+    for n in (1.0, 2.0):
+        part.observe(x * n, mem, torch.tensor(n, dtype=F64))
+    assert mem.v.shape == (1, 1)
+    assert_close(part.direction(x, mem, torch.tensor(2.0, dtype=F64)), x / (x.norm() * 5**0.5))
+
+
+def test_a_full_subspace_is_an_average_and_an_empty_one_none():
+    whole, _ = matrices_only(lambda p: SNSM(p, lr=0.01, rank=4, every=1000, roles="by shape"))
+    same(whole, matrices_only(lambda p: AdamWSN(p, lr=0.01, roles="by shape"))[0])
+    none, _ = matrices_only(lambda p: SNSM(p, lr=0.01, rank=0, roles="by shape"))
+    same(none, matrices_only(lambda p: AdamWSN(p, lr=0.01, momentum=0.0, roles="by shape"))[0])
+
+
+@pytest.mark.parametrize("shape", ((6, 4), (4, 6)))
+def test_momentum_lives_in_a_subspace_that_is_renewed(shape):
+    ours, state = matrices_only(lambda p: SNSM(p, lr=0.1, rank=2, every=3, roles="by shape"), shape=shape)
+    x, s, flip = torch.ones(shape, dtype=F64), {}, shape[0] > shape[1]
+    for t, (g,) in enumerate(noisy_descent(5, 8, (shape,)), start=1):
+        v = ema(s, "v", (g * g).sum(int(shape[0] >= shape[1]), keepdim=True), 0.999)
+        w = g.T if flip else g
+        if t % 3 == 1:
+            p, s["m"], age = torch.linalg.svd(w).U[:, :2], torch.zeros(2, 6, dtype=F64), 0
+        m, age = ema(s, "m", p.T @ w, 0.9), age + 1
+        u = p @ m / (1 - 0.9**age) + w - p @ (p.T @ w)
+        x = x - 0.1 * (u.T if flip else u) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
+    same(ours, [x], 1e-9)
+    basis = state["filter.basis"]
+    assert_close(basis.mT @ basis, torch.eye(2, dtype=F64))

@@ -9,6 +9,7 @@ from .probe import Probe
 from .quasi import NesterovEMA, QuasiEMA
 from .scale import GainOf, Undamped, UnitGain, UnitPower
 from .slice import SliceEF
+from .subspace import SubspaceMomentum
 
 __all__ = [
     "EMA",
@@ -26,6 +27,7 @@ __all__ = [
     "QuasiEMA",
     "QuasiHyperbolic",
     "SliceEF",
+    "SubspaceMomentum",
     "TwoAverages",
     "Undamped",
     "UnitGain",

@@ -2,6 +2,7 @@ from .awake import Awake
 from .chain import Chain
 from .clamp import Clamp
 from .cosh import Cosh
+from .foresight import Foresight
 from .hill import Hill
 from .mask import Cautious, GradientSign, TopAligned
 from .moment import ElementMoment, RowMoment
@@ -17,6 +18,7 @@ __all__ = [
     "Clamp",
     "Cosh",
     "ElementMoment",
+    "Foresight",
     "GradientSign",
     "Hill",
     "Rms",

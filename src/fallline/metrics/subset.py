@@ -21,12 +21,11 @@ class SubsetNorm(Preconditioner):
 
         v_S = beta v_S + (1 - beta) sum_{i in S} g_i^2        D_i = sqrt(v_S / (1 - beta^n)) + eps  for i in S
 
-    The sum, not the mean, so that lr is about sqrt(|S|) times Adam's. Groups: chunk=None, one for each index of a
-    weight's longer side of (first, all others), and single coordinates in vectors; a number, that many neighbours in
-    memory, or the largest divisor below. beta = 1 sums without correction (AdaGrad; one group: its norm form). Memory:
-    `v`, a number per group. Reference: Nguyen & Nguyen, arXiv 2411.07120 and its public code.
+    The sum, not the mean, so lr is about sqrt(|S|) times Adam's. Groups: chunk=None, the rows of a tall matrix and the
+    columns of a wide one, so one number for each index of the longer side; a number, that many neighbours, or the
+    largest divisor below. beta = 1 sums without correction (AdaGrad; one group: its norm form). Memory: `v`, a number
+    per group of every matrix. Reference: Nguyen & Nguyen, arXiv 2411.07120 and its public code.
 
-    >>> import torch
     >>> {name: tuple(x.shape) for name, x in SubsetNorm().memory(torch.empty(100, 3)).items()}
     {'v': (100, 1)}
     """
@@ -35,6 +34,7 @@ class SubsetNorm(Preconditioner):
     eps: float = 1e-8
     chunk: int | None = None
     elementwise: ClassVar[bool] = False
+    matrix: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_squares(self.beta if self.beta != 1 else 0.0, self.eps)
@@ -43,16 +43,20 @@ class SubsetNorm(Preconditioner):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """A number per group."""
-        return {"v": torch.zeros_like(squares(self._cut(p)))}
+        return {"v": torch.zeros_like(self._squares(p))}
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- beta v + (1 - beta) sum g^2."""
         weight = 1 - self.beta if self.beta < 1 else 1.0
-        each(lambda v, x: v.mul_(self.beta).add_(squares(self._cut(x)), alpha=weight), mem.v, g)
+        each(lambda v, x: v.mul_(self.beta).add_(self._squares(x), alpha=weight), mem.v, g)
 
     def _cut(self, x: Tensor) -> Tensor:
-        """x as its groups lie: [groups, in a group], [in a group, groups], or its numbers in a row."""
-        return x.reshape(-1, divisor(x.numel(), self.chunk)) if self.chunk else x.reshape(len(x), -1)
+        """x with its groups side by side, [..., groups, coordinates], where they are not its rows or columns."""
+        return x.flatten(-2).unflatten(-1, (-1, divisor(x.shape[-2] * x.shape[-1], self.chunk))) if self.chunk else x
+
+    def _squares(self, x: Tensor) -> Tensor:
+        tall = self.chunk or x.shape[-2] >= x.shape[-1]
+        return self._cut(x).square().sum(-1 if tall else -2, keepdim=True)
 
     def _cost(self, x: Tensor, v: Tensor, t: Tensor) -> Tensor:
         known = 1 - self.beta**t if self.beta < 1 else 1.0
@@ -69,11 +73,6 @@ class SubsetNorm(Preconditioner):
     def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
         """sum_i 1 / D_i."""
         return total(each(lambda x, v: 1 / self._cost(x, v, t), g, mem.v))
-
-
-def squares(x: Tensor) -> Tensor:
-    """Sums of squares over the shorter side of a matrix."""
-    return x.square().sum(int(x.shape[0] >= x.shape[1]), keepdim=True)
 
 
 def divisor(n: int, most: int) -> int:

@@ -33,6 +33,7 @@ from .normuon import NorMuon
 from .o2nc import O2NC, DoubleO2NC
 from .oasis import OASIS, AdGD
 from .olion import OLion
+from .optimistic import NIGT, OptAMSGrad
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
@@ -50,6 +51,7 @@ from .share import shares
 from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
+from .subset import SNSM, AdamWSN
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -69,6 +71,7 @@ __all__ = [
     "LMOIGT",
     "NAMO",
     "NAMOD",
+    "NIGT",
     "O2NC",
     "OASIS",
     "QHM",
@@ -78,6 +81,7 @@ __all__ = [
     "SGD",
     "SGDHD",
     "SMB",
+    "SNSM",
     "SOAP",
     "SPS",
     "AdEMAMix",
@@ -90,6 +94,7 @@ __all__ = [
     "Adam",
     "AdamHD",
     "AdamW",
+    "AdamWSN",
     "AggMo",
     "AliG",
     "AuON",
@@ -132,6 +137,7 @@ __all__ = [
     "NorMuon",
     "NormalizedSGD",
     "OLion",
+    "OptAMSGrad",
     "Pion",
     "PolarAdamW",
     "PolarGrad",

@@ -43,6 +43,7 @@ from .normuon import NorMuon
 from .o2nc import O2NC, DoubleO2NC
 from .oasis import OASIS, AdGD
 from .olion import OLion
+from .optimistic import NIGT, OptAMSGrad
 from .pion import Pion
 from .polar_adamw import PolarAdamW
 from .polargrad import PolarGrad
@@ -60,6 +61,7 @@ from .shampoo import KLShampoo, Shampoo
 from .smb import SMB
 from .soap import SOAP
 from .softmuon import MuCon, SoftMuon
+from .subset import SNSM, AdamWSN
 from .transported import LMOIGT
 from .trust import TrustRegion
 from .turbo import TurboMuon
@@ -135,6 +137,15 @@ ENTRIES = (
     ),
     Entry("mgup-adamw", "arXiv 2606.17526", "EMA → second moment → by rank, decay", partial(MGUPAdamW, lr=0.01)),
     Entry("random-sgd", "Zhang & Cutkosky, arXiv 2405.09742", "heavy ball → random step", partial(RandomSGD, lr=0.02)),
+    Entry(
+        "opt-amsgrad",
+        "Wang et al., arXiv 1903.01435",
+        "average → maximum moment of surprises, look-ahead",
+        partial(OptAMSGrad, lr=0.01),
+    ),
+    Entry("nigt", "Cutkosky & Mehta, arXiv 2002.03305", "average → Frobenius, transport", partial(NIGT, lr=0.01)),
+    Entry("adamw-sn", "arXiv 2411.07120", "EMA → subset norm, decay", _cast(AdamWSN, 0.03)),
+    Entry("snsm", "arXiv 2411.07120", "momentum in a subspace → subset norm", _cast(SNSM, 0.03, rank=2, every=5)),
     Entry("lion", "Chen et al., arXiv 2302.06675", "quasi-hyperbolic → sign, decay", partial(Lion, lr=0.003)),
     Entry("sgd-auto", _CHOOSES, "probe, greedy → Euclid", partial(SGD, lr=0.05, momentum="auto")),
     Entry("adamw-auto", _CHOOSES, "probe, greedy → second moment", partial(AdamW, lr=0.01, betas=("auto", 0.999))),

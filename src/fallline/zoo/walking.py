@@ -33,7 +33,7 @@ class Walking(TypedDict, total=False):
     chunk_bytes: int | None
 
 
-OF_GROUPS = {"maximize", "foreach"}
+OF_GROUPS = {"maximize", "foreach", "fused"}
 
 
 class Walker(Descent):
