@@ -1,4 +1,4 @@
-"""Steps from an energy that only falls: whatever lr is, it stays stable (AEGD)."""
+"""Steps from an energy that only falls, whatever lr is (AEGD). The loss need not: what is bounded is the way gone."""
 
 from __future__ import annotations
 

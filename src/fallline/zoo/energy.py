@@ -1,4 +1,4 @@
-"""AEGD and relatives: gradient descent with an energy that only falls, stable for every lr. They hear the loss."""
+"""AEGD and relatives: gradient descent with an energy that only falls, for every lr. They hear the loss."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class AEGD(Walker):
 
         v = g / (2 sqrt(f + c)),   r <- r / (1 + 2 lr v^2),   theta <- theta - 2 lr r v,   r_0 = sqrt(f_0 + c)
 
-    Stable for every lr; r never grows again, so that long runs end by themselves. c: loss + c stays above 0. Weight
-    decay is part of g. Reference: Liu & Tian, arXiv 2010.05109, and its public code.
+    r falls for every lr, which bounds the whole way gone; the loss need not fall. Long runs end by themselves. c: loss
+    + c stays above 0. Weight decay is part of g. Reference: Liu & Tian, arXiv 2010.05109, and its public code.
 
     >>> import torch
-    >>> w = torch.nn.Parameter(torch.ones(3)); opt = AEGD([w], lr=1e3)
+    >>> w = torch.nn.Parameter(torch.ones(3)); opt = AEGD([w], lr=1.0)
     >>> for _ in range(9):
     ...     opt.zero_grad(); loss = w.square().sum(); loss.backward(); opt.step(loss=loss)
     >>> float(loss.detach()) < 3.0
