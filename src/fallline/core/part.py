@@ -36,8 +36,8 @@ class Part(ABC):
 
 
 def _text(value: object) -> str:
-    text = f"({', '.join(map(_text, value))})" if isinstance(value, tuple) else repr(value)
-    return str(value) if isinstance(value, Part) else text
+    said = str(value) if isinstance(value, Part) else repr(value)
+    return f"({', '.join(map(_text, value))})" if isinstance(value, tuple) else said
 
 
 def kind(part: Part) -> str:
@@ -136,8 +136,8 @@ class Preconditioner(Metric):
         return inner(g, self.direction(g, mem, t)).sqrt()
 
     def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
-        d = self.direction(g, mem, t)  # <g, D^-1 u> = <D^-1 g, u>: one direction serves all candidates
-        return torch.stack([inner(d, u) for u in us], -1)
+        serves_all = self.direction(g, mem, t)  # <g, D^-1 u> = <D^-1 g, u>
+        return torch.stack([inner(serves_all, u) for u in us], -1)
 
     def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
         return self.trace(g, mem, t)[:, None, None] * gram

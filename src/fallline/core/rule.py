@@ -115,8 +115,7 @@ class Rule:
 
     def rounds(self, p: Tensor) -> bool:
         """Whether results have to be rounded into p."""
-        dtype = p.dtype.to_real()
-        return self.computes_in(dtype) != dtype
+        return self.computes_in(p.dtype.to_real()) != p.dtype.to_real()
 
     @lru_cache(maxsize=256)  # noqa: B019  # rules are small and equal rules are one
     def layout(self, dtype: torch.dtype) -> Layout:
