@@ -29,6 +29,7 @@ from kit import stream, weights
 NAMES = ["scion", "uscion", "soda", "hyperball", "macro", "spel", "lmo-igt", "pion", "intrinsic-muon"]
 NAMES += ["sps", "alr-hb", "momo", "momo-adam", "sania", "aegd", "aepg", "induced-log", "adam-hd", "adagrad-norm"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
+NAMES += ["cautious-adamw", "mgup-adamw", "opt-amsgrad", "adamw-sn", "snsm", "nigt"]  # which look at whole tensors
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
 
