@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 from torch.nn import Parameter
 from torch.testing import assert_close
 
@@ -199,6 +200,21 @@ def test_the_empty_step_of_distributed_checkpoints_needs_neither_closure_nor_los
     assert all(opt.state[p] for p in owned(opt))
     assert not steps or not differences(before[1], after[1])
     opt.step(Loss(opt))
+
+
+@pytest.mark.parametrize("name", {**TWO, **HEARING})
+def test_distributed_checkpoints_allocate_and_load(name):
+    models = [torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)]
+    models[1].load_state_dict(models[0].state_dict())
+    opt, other = ({**TWO, **HEARING}[name](model.parameters()) for model in models)
+    for _ in range(2):
+        opt.step(Loss(opt))
+    models[1].load_state_dict(models[0].state_dict())
+    saved = get_optimizer_state_dict(models[0], opt)
+    set_optimizer_state_dict(models[1], other, copy.deepcopy(saved))
+    for one in (opt, other):
+        one.step(Loss(one))
+    assert not differences(parts_of(opt), parts_of(other))
 
 
 @pytest.mark.parametrize("name", {**TWO, **HEARING})

@@ -261,6 +261,13 @@ def test_peers_do_not_depend_on_fallline_and_ours_on_their_own_files_only():
     assert {type(part).__name__ for part in parts(rule)} >= {"QuasiHyperbolic", "Sign", "Constant"}
 
 
+def test_ours_may_have_other_numbers_and_something_around_them():
+    model = PROBLEMS["digits-mlp"].make(0, None).model
+    (soda,) = Ours("AdamW", around="Soda", numbers=(("lr", 0.02),))(model, {"weight_decay": 0.0})
+    assert isinstance(soda, fallline.Soda) and soda.param_groups[0]["lr"] == 0.02
+    assert Ours("AdamW", around="Tiger").kind is None
+
+
 @pytest.mark.parametrize("maker", ["torch.AdamW", "torch.SGD", "torch.Muon"])
 def test_peers_move_every_trainable_weight_once(maker):
     for name in ("digits-vit", "lora", "bowl"):

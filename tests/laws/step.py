@@ -34,7 +34,7 @@ def matrices(scale: float = 1.0) -> list[Parameter]:
     return [Parameter(p.detach() * scale) for p in weights(SHAPES, torch.float64)]
 
 
-def walked(rule: Rule, params: list[Parameter], c: float = 1.0, steps: int = 14, **how) -> list[Tensor]:
+def walked(rule: Rule, params: list[Parameter], c: float = 1.0, steps: int = 10, **how) -> list[Tensor]:
     """The weights after gradients c g; the loss, for those who read it, falls from 2 c to c."""
     opt = Descent([{"params": params}], rule, lr=0.1, **how)
     for n, now in enumerate(stream(params, steps)):

@@ -396,6 +396,7 @@ def test_mechanic_whose_scale_is_one_is_the_base(monkeypatch):
     assert_close(run(opt), run(like), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_mechanic_hardly_minds_the_base_lr():
     """A noisy quadratic, base lr over six powers of ten."""
     losses, start = [], doubles((20,))[0].detach()

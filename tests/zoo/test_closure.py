@@ -205,6 +205,17 @@ def test_the_mean_of_probes_is_the_diagonal():
     assert (h - h.diag().diag()).norm(dim=0).max() > 0.5  # it is not diagonal by itself
 
 
+def test_noise_counts_as_curvature():
+    source = torch.Generator().manual_seed(0)
+    params = split(torch.ones(12, dtype=F64))
+    opt = AdGD(params, start=1e-3)
+    for _ in range(60):  # a slope with noise, as batches have: no curvature at all
+        for p in params:
+            p.grad = 1 + torch.randn(p.shape, generator=source, dtype=F64)
+        opt.step()
+    assert opt.param_groups[0]["effective_lr"] < 1e-9
+
+
 # --- SMB ----------------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ from fallline.core.part import Preconditioner
 from sampler import noisy_descent
 
 SHAPES = ((6, 4), (3, 5), (7,))
-ROUTES = pytest.mark.parametrize("foreach", [None, True, False], ids=["native", "bundle", "loop"])
+ROUTES = pytest.mark.parametrize("foreach", [None, True], ids=["native", "bundle"])  # tests/test_steps.py: alone, too
 
 
 def some(shapes=SHAPES, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Parameter]:
@@ -312,6 +312,22 @@ def test_prodigy_refuses_what_it_leaves_out():
         Prodigy([{"params": some(), "delay": 1}])
 
 
+@pytest.mark.parametrize("kind", [DoG, DoWG, Prodigy, DAdaptAdam])
+def test_narrow_weights_leave_their_place(kind):
+    """Rounded to the nearest they never would: the first steps are too short for bfloat16, and so no other comes."""
+    found = {}
+    for write in (None, "nearest"):
+        p = Parameter(torch.ones(20, dtype=torch.bfloat16))
+        opt = kind([p], write=write)
+        for _ in range(60):
+            p.grad = torch.ones_like(p)
+            opt.step()
+        state = opt.state[p]
+        found[write] = float(state["step.d"] if "step.d" in state else state["step.r"]), bool((p != 1).any())
+    assert found[None][0] > (1e-4 if kind is DoG else 0.01)
+    assert kind is DAdaptAdam or not found["nearest"][1]
+
+
 # --- D-Adaptation ----------------------------------------------------------------------------------
 
 
@@ -410,13 +426,13 @@ def test_d_never_shrinks_and_stays_below_the_distance(name):
     loss, solution = regression()
     x = Parameter(torch.zeros(8, dtype=torch.float64))
     opt, path, mean = build(x), [], torch.zeros(8, dtype=torch.float64)
-    for n in range(1, 401):
+    for n in range(1, 251):
         opt.zero_grad()
         loss(x).backward()
         opt.step()
         state = opt.state[x]
         path.append(float(state.get("step.d", state.get("step.eta"))))
-        mean += (x.detach() - mean) / max(n - 100, 1)
+        mean += (x.detach() - mean) / max(n - 60, 1)
     far = float(torch.linalg.vector_norm(solution, order))
     assert path == sorted(path)
     assert 0.05 * far < path[-1] <= most * far
@@ -428,7 +444,7 @@ def test_dog_comes_as_far_as_the_solution_is(kind):
     loss, solution = regression()
     x = Parameter(torch.zeros(8, dtype=torch.float64))
     opt = kind([x], 1e-3)
-    for _ in range(400):
+    for _ in range(250):
         opt.zero_grad()
         loss(x).backward()
         opt.step()

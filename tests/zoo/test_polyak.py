@@ -14,8 +14,10 @@ from torch.testing import assert_close
 
 import fallline as fl
 from fallline import Descent, Rule
+from fallline.core.kernel.compiler import compiler
 from fallline.core.memory import Memory
-from kit import differences, owned, snapshot
+from fallline.zoo.registry import REGISTRY
+from kit import differences, owned, snapshot, stream, walk, weights
 
 N, D, BATCH = 24, 6, 4
 Loop = Callable[[Tensor, Callable[[Tensor, int], tuple[Tensor, Tensor]], int], Tensor]
@@ -476,3 +478,22 @@ def test_the_bound_that_is_learned_rises_to_the_least_loss():
     run(build, 100, noise=0.5)
     found = seen["opt"].report()["groups"][0]["found"][0]
     assert 0.0 < found["step.floor"] < 0.5
+
+
+# --- the way they walk --------------------------------------------------------------------------------------------
+
+FAMILY = ["sps", "alig", "alr-smag", "alr-hb", "momsps", "momo", "momo-adam", "sania", "aegd", "aegdm", "aegdw", "aepg"]
+FAMILY += ["induced", "induced-log", "induced-rms", "sgd-hd", "adam-hd", "normalized-sgd", "adagrad-norm"]
+
+
+@pytest.mark.parametrize("name, late", [*((name, 0) for name in FAMILY), ("momo", 1), ("aegd", 1), ("alr-hb", 1)])
+def test_through_a_kernel_it_walks_the_same_way(name, late):
+    seen = []
+    for foreach in (None, True):
+        opt = REGISTRY[name].build(weights(((50, 40), (40,)), torch.float64), delay=late, foreach=foreach)
+        walk(opt, stream(owned(opt), 6))
+        seen.append((torch.cat([p.detach().flatten() for p in owned(opt)]), opt.report()["groups"][0]["route"]))
+    (fast, route), (plain, _) = seen
+    close(fast, plain, 1e-9)
+    if compiler():
+        assert route == "native"

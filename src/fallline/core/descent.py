@@ -17,7 +17,6 @@ from .evaluation import Evaluated, Evaluation
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
-from .loss import heard
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan
@@ -100,7 +99,8 @@ class Descent(Evaluated, torch.optim.Optimizer):
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is.
 
         loss: for rules that read it, where there is no closure. Rules that need several gradients in a step call the
-        closure for each, and hand back the first loss.
+        closure for each, all of one batch, and hand back the first loss. What a gradient that is not finite, or an
+        exception, has cut short is finished by the next call.
         """
         self._evaluation.refuse("No step can be taken")
         told = []
@@ -117,8 +117,7 @@ class Descent(Evaluated, torch.optim.Optimizer):
         with phase("plan"):
             plan = self._current_plan()
         try:
-            said = heard(loss, plan.sections, type(self).__name__)
-            return take(plan, self.param_groups, self._guard, self._echo, said)
+            return take(plan, self.param_groups, self._guard, self._echo, loss, type(self).__name__)
         finally:
             plan.release()
 

@@ -44,6 +44,7 @@ class Evaluation:
                 held = [p for p in section.params if p.numel() and opt.state.get(p)]
                 for block in blocks(held, section.rule, opt.state) if held else ():
                     self._lay(make_chunk(section.group, section.rule, block, opt.state))
+        self._scatter()
 
     def _lay(self, chunk: Any) -> None:
         trained = tensors_of(chunk.rule.settled(chunk.p, chunk.mem, chunk.t))
@@ -55,19 +56,29 @@ class Evaluation:
 
     def end(self) -> None:
         """Bring the live weights back."""
-        lost = False
+        live, self.said, lost = self.live, False, False
+        if live is None:
+            return
         with torch.inference_mode(False), torch.no_grad():
-            for owner, x in self.live or ():
+            for owner, x in live:
                 p = real(near(owner.detach()))
                 lost = lost or (p._version != self._written.get(id(owner), p._version) and not dtensor(owner))
                 p.copy_(x)
-        self.live, self.said = None, False
+        self.live = None
+        self._scatter()
         if lost:
             warnings.warn(
                 "Somebody wrote to the parameters while they held the weights to evaluate, and that is lost: now they "
                 "hold again those that gradients are taken at. Load a model before opt.eval(), or its optimizer too.",
                 stacklevel=3,
             )
+
+    def _scatter(self) -> None:
+        """Let FSDP2 gather anew: after a forward pass it keeps what is the root's own together."""
+        for lead in self.leads:
+            for module in model.modules() if (model := lead.model()) is not None else ():
+                if any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__):
+                    module.reshard()  # type: ignore[operator]
 
     def saved(self, told: dict[str, Any], groups: list[dict[str, Any]], ahead: bool) -> dict[str, Any]:
         """A state dict with the live weights, where the model's holds others: who loads both is in evaluation then."""

@@ -12,18 +12,19 @@ from .chunk import Fit
 from .dial import show_choices
 from .echo import Echo
 from .guard import Guard, Look, idle
-from .loss import tell
+from .loss import heard, tell
 from .memory import kept_unless
 from .phase import phase
 from .plan import Plan
 from .section import Section
 
 
-def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, loss: Tensor | None = None) -> bool:
-    """Look, remember, measure, decide, apply; nothing moves where the step is not fit. loss: for parts that hear it.
+def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, said: Any, name: str) -> bool:
+    """Look, remember, measure, decide, apply; nothing moves where the step is not fit.
 
-    False where the host knows that nothing moved.
+    said: the loss, for parts that hear it. False where the host knows that nothing moved.
     """
+    loss = heard(said, plan.sections, name)
     with phase("check"):
         look = guard.look(plan, groups)
     fit = _together(plan, guard, echo, look) if look and plan.joint else _alone(plan, guard, echo, look, loss)

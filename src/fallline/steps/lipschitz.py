@@ -24,9 +24,9 @@ class AdGDStep(Step, Chooser):
         theta_k = eta_k / eta_{k-1}
 
     The second alone in step 2, where theta is infinite. Norms are over all parameters, the root of the sum of squares.
-    The way is the last step taken: decay is not part of it. Noise in gradients counts as curvature: for full or large
-    batches, or sums of the same one. of: gradients in a step, 2 with `Probed`. lr: a factor around 1. Memory: `way`,
-    `g`, like the parameter; `eta`, `theta`, once. Units: start is in the metric's, weight^2 per unit of loss for
+    The way is the last step taken: decay is not part of it. For full batches: the difference of two batches counts as
+    curvature, and eta shrinks without end. of: gradients in a step, 2 with `Probed`. lr: a factor around 1. Memory:
+    `way`, `g`, like the parameter; `eta`, `theta`, once. Units: start is in the metric's, weight^2 per unit of loss for
     Euclid(). Reference: Malitsky & Mishchenko, arXiv 1910.09529; in a metric, OASIS, arXiv 2109.05198.
 
     >>> print(AdGDStep(1e-3))

@@ -28,10 +28,10 @@ class ScheduleFree(Wrapped):
     Reference: Defazio et al., arXiv 2405.15682.
 
     >>> import torch
-    >>> from fallline import Lion
-    >>> opt = ScheduleFree(Lion([torch.nn.Parameter(torch.ones(3))], lr=0.01), warmup_steps=10)
+    >>> from fallline import Adam
+    >>> opt = ScheduleFree(Adam([torch.nn.Parameter(torch.ones(3))], betas=(0.5, 0.99)), warmup_steps=10)
     >>> print(opt.sentence(opt.param_groups[0]))
-    QuasiHyperbolic(0.99, 0.9090909090909091) → Sign() → Warmup(10) → PrimalAverage(0.9)
+    EMA(0.5) → SecondMoment(0.99) → Warmup(10) → PrimalAverage(0.9, combine=Coupled(0.0))
     """
 
     def __init__(

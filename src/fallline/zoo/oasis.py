@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class AdGD(Twofold):
-    """Gradient descent that measures the curvature on its way: no learning rate, for full or large batches.
+    """Gradient descent that measures the curvature on its way: no learning rate, for full batches.
 
         eta_k = min(sqrt(1 + eta_{k-1} / eta_{k-2}) eta_{k-1}, norm(x_k - x_{k-1}) / (2 norm(g_k - g_{k-1})))
 
-    One gradient a step. start: the first eta, soon forgotten. lr stays 1. Reference: Malitsky & Mishchenko, arXiv
-    1910.09529.
+    One gradient a step. In small batches their noise counts as curvature, and eta shrinks to nothing. start: the first
+    eta, soon forgotten. lr stays 1. Reference: Malitsky & Mishchenko, arXiv 1910.09529.
 
     >>> import torch
     >>> opt = AdGD([torch.nn.Parameter(torch.ones(3))])
@@ -45,9 +45,10 @@ class OASIS(Twofold):
         D = max(|average of z H z|, floor),    x <- x - eta D^-1 g,    eta as in AdGD in D's norm
 
     Two gradients in a step, `opt.step(closure)`, both of the same batch: H z is their difference over eps. eta compares
-    the gradients of successive steps, as the paper's deterministic mode does; its stochastic mode asks for a third. In
-    small batches use OASIS' metric with a learning rate: Rule(Identity(), Hutchinson(), Constant(), Probed()). beta: of
-    the average. lr stays 1. Defaults are ours, the paper's were not read. Reference: Jahani et al., arXiv 2109.05198.
+    the gradients of successive steps, as the paper's deterministic mode does: for full batches, since noise makes it
+    shrink to nothing (the stochastic mode asks for a third gradient, of the last weights). In small batches take the
+    metric with a learning rate: Rule(Identity(), Hutchinson(), Constant(), Probed()). beta: of the average. lr stays 1.
+    Defaults are ours, the paper's were not read. Reference: Jahani et al., arXiv 2109.05198.
 
     >>> import torch
     >>> opt = OASIS([torch.nn.Parameter(torch.ones(3))])

@@ -29,13 +29,14 @@ class Prodigy(Walker):
     beta3: None for sqrt(b2). decouple: decay beside the step, else part of g. use_bias_correction: of m and v; without,
     early steps are longer. safeguard_warmup: for a warm-up of lr. d_coef is what to tune, if anything; a cosine on lr
     helps. betas[0] = 0 takes d g where the official code takes d_new g. slice_p other than 1 is refused. The groups'
-    `effective_lr` shows lr d. Reference: Mishchenko & Defazio, arXiv 2306.06101; prodigyopt.
+    `effective_lr` shows lr d, times 1 - b1^n of m; d is in `opt.report()`. Reference:
+    Mishchenko & Defazio, arXiv 2306.06101; prodigyopt.
 
     >>> import torch
     >>> w = torch.nn.Parameter(torch.ones(3))
     >>> opt = Prodigy([w]); w.square().sum().backward(); opt.step()
-    >>> opt.report()["groups"][0]["effective_lr"]
-    1e-06
+    >>> opt.line()
+    'lr 1, momentum 0.9, effective lr 1e-07'
     """
 
     def __init__(

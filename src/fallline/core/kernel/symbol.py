@@ -104,6 +104,9 @@ class Symbol(Elsewhere):
 
     add, mul, div = __add__, __mul__, __truediv__
 
+    def __neg__(self) -> Symbol:
+        return self.neg()
+
     def neg(self) -> Symbol:
         return self._say("neg")
 

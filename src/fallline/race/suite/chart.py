@@ -15,7 +15,7 @@ from fallline.race.suite.result import TAUS
 from fallline.race.suite.score import LIMIT
 from fallline.race.suite.shift import FACTORS
 
-UNTUNED = ("-default", "auto", "-cosine")
+UNTUNED = ("-default", "auto", "-cosine", "-averaged")
 
 
 def look(told: Record, entrant: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def look(told: Record, entrant: str) -> dict[str, Any]:
     number = kinds.index(family(entrant))
     color = "black" if family(entrant) == "auto" else ROUND[number % (len(ROUND) - 1)]
     tuned = not entrant.endswith(UNTUNED)
-    dash = "--" if tuned else "-." if entrant.endswith("-cosine") else "-"
+    dash = "--" if tuned else "-." if entrant.endswith(("-cosine", "-averaged")) else "-"
     return {
         "color": color,
         "ls": dash,
@@ -35,7 +35,7 @@ def look(told: Record, entrant: str) -> dict[str, Any]:
 
 def family(entrant: str) -> str:
     """The optimizer, tuned or not."""
-    return entrant.removesuffix("-default").removesuffix("-cosine")
+    return next((entrant.removesuffix(end) for end in UNTUNED if end[0] == "-" and entrant.endswith(end)), entrant)
 
 
 def profiles(told: Record, path: Path) -> Path:

@@ -50,25 +50,30 @@ def muon(model: nn.Module, words: Words) -> list[Optimizer]:
 
 @dataclass(frozen=True)
 class Ours:
-    """A named optimizer of Fallline with its own defaults; `whole`: it takes the model, to see the roles.
+    """A named optimizer of Fallline with its own defaults, but for `numbers`; `whole`: it takes the model.
 
-    loss: its step wants to be told the loss.
+    loss: its step wants to be told the loss. around: what is put around it, such as "Averages".
     """
 
     name: str
     whole: bool = False
     loss: bool = False
+    around: str = ""
+    numbers: tuple[tuple[str, Any], ...] = ()
 
     @property
     def kind(self) -> Any:
         """The class, or None while there is none."""
         import fallline
 
-        return getattr(fallline, self.name, None)
+        return getattr(fallline, self.name, None) if hasattr(fallline, self.around or self.name) else None
 
     def __call__(self, model: nn.Module, words: Words) -> list[Optimizer]:
         """The optimizer of a model."""
-        return [self.kind(model if self.whole else trainable(model), **words)]
+        import fallline
+
+        optimizer = self.kind(model if self.whole else trainable(model), **dict(self.numbers) | words)
+        return [getattr(fallline, self.around)(optimizer) if self.around else optimizer]
 
 
 MAKERS: dict[str, Maker] = {
@@ -79,6 +84,7 @@ MAKERS: dict[str, Maker] = {
     "ScheduleFreeAdamW": Ours("ScheduleFreeAdamW"),
     "Prodigy": Ours("Prodigy"),
     "DoG": Ours("DoG"),
+    "DoG averaged": Ours("DoG", around="Averages"),
     "Auto": Ours("Auto", whole=True),
 }
 
@@ -138,6 +144,7 @@ TABLE = (
     Entrant("prodigy-default", "Prodigy"),
     Entrant("prodigy-cosine", "Prodigy", schedules=("cosine",)),
     Entrant("dog-default", "DoG"),
+    Entrant("dog-averaged", "DoG averaged"),
     Entrant("auto", "Auto"),
 )
 ENTRANTS: dict[str, Entrant] = {entrant.name: entrant for entrant in TABLE}

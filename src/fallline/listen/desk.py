@@ -1,0 +1,68 @@
+"""Desk: the windows of all devices, spoken to as one."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+import torch
+from torch import Tensor
+
+from .spot import Spot, real
+from .window import Window
+
+Row = list[Tensor]  # sampled coordinates of all parameters, for each device
+
+
+class Desk:
+    """Spots by device, with a window for each device. Parameters are held weakly."""
+
+    def __init__(self, spots: Sequence[Spot], window: int) -> None:
+        self.spots = list(spots)
+        self.index = {id(p): i for i, s in enumerate(self.spots) if (p := s.p) is not None}
+        lies = [real(p).device if (p := s.p) is not None else None for s in self.spots]
+        devices = [device for device in dict.fromkeys(lies) if device is not None]
+        self.at = [[i for i, d in enumerate(lies) if d == device] for device in devices]
+        self.windows = [Window([self.spots[i] for i in at], d, window) for at, d in zip(self.at, devices, strict=True)]
+        self.scopes = [self._scopes(at, d) for at, d in zip(self.at, devices, strict=True)]
+
+    def gradients(self, who: Container[int]) -> Row:
+        """Of some parameters; zeros of the others, and where there is none."""
+        ps = [s.ref() if i in who else None for i, s in enumerate(self.spots)]
+        return self._pick([None if p is None else p.grad for p in ps])
+
+    def weights(self, who: Container[int]) -> Row:
+        """The same of the parameters themselves."""
+        return self._pick([s.ref() if i in who else None for i, s in enumerate(self.spots)])
+
+    def blank(self) -> Row:
+        """Zeros."""
+        return [torch.zeros_like(w.ring[0]) for w in self.windows]
+
+    def recent(self) -> Row:
+        """|g|^2 and <g_n, g_{n-1}> over the last block, of all and of each role: [scopes, 2] on each device."""
+        return [s @ w.recent for s, w in zip(self.scopes, self.windows, strict=True) if w.recent is not None]
+
+    def sums(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The tallies of all devices as one, parameters in the model's order: sums, counts, runs and their owners."""
+        pieces = [w.tally.stretches() for w in self.windows]
+        sums = torch.zeros(len(pieces[0][0]), len(self.spots), pieces[0][0].shape[2], dtype=torch.float64)
+        for (piece, _), at in zip(pieces, self.at, strict=True):
+            sums[:, torch.tensor(at)] = piece.cpu()
+        owner = torch.cat([torch.tensor(at)[w.owner.cpu()] for w, at in zip(self.windows, self.at, strict=True)])
+        return sums, pieces[0][1].cpu(), torch.cat([w.tally.runs.cpu() for w in self.windows]).double(), owner
+
+    @property
+    def bytes(self) -> int:
+        """Memory."""
+        return sum(w.bytes for w in self.windows)
+
+    def _pick(self, found: list[Tensor | None]) -> Row:
+        if len(self.windows) == 1:
+            return [self.windows[0].pick(found)]
+        return [w.pick([found[i] for i in at]) for w, at in zip(self.windows, self.at, strict=True)]
+
+    def _scopes(self, at: Sequence[int], device: torch.device) -> Tensor:
+        """1 where a parameter belongs to a scope, total first, then the roles by name: [scopes, T]."""
+        names = ["", *sorted({s.role for s in self.spots})]
+        rows = [[float(not name or self.spots[i].role == name) for i in at] for name in names]
+        return torch.tensor(rows, device=device)

@@ -1,0 +1,68 @@
+"""Family: what directions of equal size earn, whichever norm they are steepest in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .column import POWERS
+from .estimate import Estimate, Shape
+from .look import FAMILIES
+from .replicate import Replicates, replicates
+
+Looks = Sequence[tuple[int, Tensor]]
+TINY = 1e-300
+LEAST = 4  # looks, without which there are no error bars and no estimate
+
+
+def cosine(inner: Tensor, d: Tensor, g: Tensor) -> Tensor:
+    """sum <g, d> / sqrt(sum |d|^2 sum |g|^2): the drop of the loss for an update of given RMS, over the largest one."""
+    return inner / (d * g).clamp(min=TINY).sqrt()
+
+
+def sampled(reps: Replicates, at: slice) -> dict[str, Estimate]:
+    """Of elementwise families, on sampled coordinates; m is an average of earlier gradients, by the momentum in use."""
+    of = {name: at.start + i for i, name in enumerate(POWERS)}
+
+    def power(inner: str, d: str) -> Estimate:
+        return reps.estimate(lambda x: cosine(x[..., of[inner]], x[..., of[d]], x[..., of["gg"]]))
+
+    return {"euclid": power("gm", "mm"), "diagonal": power("gd", "dd"), "sign": power("gs", "ss")}
+
+
+def whole(looks: Looks, of: Sequence[int], level: float) -> dict[str, Estimate]:
+    """Of all families, on tiles of whole matrices, where the optimizer keeps a momentum; m is that buffer.
+
+    Every tile counts alike: <g, d> and |d| are taken relative to |g| and sqrt(its numbers) look by look.
+    """
+    rows = [x for i, x in looks if i in set(of) and x[-2] > 0]
+    if len(rows) < LEAST:
+        return {}
+    x = torch.stack(rows).double()
+    found = {}
+    for k, name in enumerate(FAMILIES):
+        if name != "diagonal" or bool((x[:, -1] > 0).all()):
+            inner, d = x[:, 6 + 2 * k], x[:, 7 + 2 * k]
+            found[name] = mean(cosine(inner, d, x[:, -3]), level)
+    return found
+
+
+def shape(looks: Looks, of: Sequence[int], level: float, buffer: bool) -> Shape | None:
+    """Of the gradients or of the momentum buffers of a scope's matrices."""
+    rows = [x for i, x in looks if i in set(of) and (x[-2] > 0 or not buffer)]
+    if len(rows) < LEAST:
+        return None
+    x = torch.stack(rows).double()[:, 3 * buffer : 3 * buffer + 3]
+    return Shape(*(mean(x[:, k], level) for k in range(3)))
+
+
+def mean(x: Tensor, level: float) -> Estimate:
+    """Of looks [N], which are taken as independent: matrices take turns, and steps between looks are many."""
+    x = x[torch.isfinite(x)]
+    if len(x) < LEAST:
+        return Estimate(math.nan, -math.inf, math.inf, level)
+    reps = replicates(x[:, None], torch.ones_like(x)[:, None], x.new_zeros(0, 1), level)
+    return reps.estimate(lambda y: y[..., 0])
