@@ -46,6 +46,7 @@ NAMES += ["schedule-free-adamw", "schedule-free-sgd", "averages", "lookahead", "
 NAMES += ["sps", "alr-hb", "momo", "momo-adam", "sania", "aegd", "aepg", "induced-log", "adam-hd", "adagrad-norm"]
 NAMES += ["u-dog", "unixgrad", "adgd", "oasis", "smb", "o2nc", "o2nc-double", "hill-adam"]
 NAMES += ["dion", "nordion2"]  # whose memory has other shapes than the weights
+NAMES += ["cautious-adamw", "mgup-adamw", "opt-amsgrad", "adamw-sn", "snsm", "nigt"]  # which look at whole tensors
 SHAPES = ((7, 3), (5,), (1, 2), (30, 9), (2, 3, 2))
 
 
