@@ -1,7 +1,7 @@
 """The interfaces of all parts, and nothing else.
 
-A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter (`memory`) and computes
-on fields; the engine does the rest. `t`: steps a parameter has taken, this one included, 0-d float64 on its device.
+A part is a frozen dataclass, abstract or final. It declares what it remembers of each parameter and computes on fields;
+the engine does the rest. `t`: steps a parameter has taken, this one included, 0-d float64 on its device.
 """
 
 from __future__ import annotations
@@ -126,8 +126,7 @@ class Ball(Metric):
 class Preconditioner(Metric):
     """A quadratic norm, norm(w)^2 = <w, D w>. direction(g) = D^-1 g is linear, and <g, direction(g)> = dual(g)^2.
 
-    A filter q turns white noise into an update of mean square length sum_k q_k^2 tr D^-1, which is its power.
-    """
+    A filter q turns white noise into updates of mean square sum_k q_k^2 tr D^-1: its power."""
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         return self.inner(w, w, mem, t).sqrt()
