@@ -9,8 +9,10 @@ from fallline import (
     EMA,
     Decoupled,
     Descent,
+    DualNorm,
     EscapeVelocity,
     Identity,
+    NormSum,
     PrimalAverage,
     Probe,
     ProdigyStep,
@@ -85,3 +87,12 @@ def test_steps_with_different_judges_share_one_distance() -> None:
 def test_numbers_that_make_no_sense_are_refused(given: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="Invalid"):
         ProdigyStep(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", [EscapeVelocity(1e-3), DualNorm(), NormSum()], ids=str)
+def test_what_lr_is_multiplied_by_is_shown(step):
+    w = torch.nn.Parameter(torch.ones(4))
+    opt = Descent([w], Rule(Identity(), Sign(), step, Decoupled()), lr=0.5)
+    w.grad = torch.ones(4)
+    opt.step()
+    assert opt.param_groups[0]["effective_lr"] == pytest.approx(1.0 - float(w.detach()[0]), rel=1e-4)

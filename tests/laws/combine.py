@@ -26,6 +26,7 @@ def stepped(part: Combine, p: Tensor, u: Tensor, mem: Memory, n: int, lr: float 
     """One step from p along what the part lets a Euclidean metric see of u."""
     w = p.clone()
     seen = part.tangent(part.gradient(u, w, mem, clock(n)), w, mem, clock(n))
+    part.fade(w, lr, mem, clock(n))
     part.enter(w, seen.mul(-lr), lr, mem, clock(n))
     return w
 
@@ -39,6 +40,7 @@ def a_bundle_is_a_loop(part: Combine, ps: list[Tensor], us: list[Tensor]) -> Non
     for n in (1, 2, 3):
         ws = [stepped(part, p, u, mem, n) for p, u, mem in zip(ws, us, alone, strict=True)]
         seen = part.tangent(part.gradient(Bundle(us), w, together, clock(n)), w, together, clock(n))
+        part.fade(w, 0.1, together, clock(n))
         part.enter(w, seen.mul(-0.1), 0.1, together, clock(n))
     assert all(torch.equal(a, b) for a, b in zip(ws, w, strict=True))
     for name in names:

@@ -9,8 +9,13 @@ from torch.nn import Parameter
 from torch.testing import assert_close
 
 from fallline import (
+    AEGDW,
+    ALRSMAG,
+    SANIA,
     SGD,
+    SGDHD,
     SOAP,
+    SPS,
     Adam,
     AdamW,
     Averages,
@@ -22,7 +27,9 @@ from fallline import (
     Lookahead,
     Macro,
     Mechanic,
+    MoMo,
     Muon,
+    NormalizedSGD,
     OuterScale,
     Polynomial,
     PrimalAverage,
@@ -33,8 +40,11 @@ from fallline import (
     ScheduleFreeSGD,
     Scion,
     Sign,
+    Steady,
+    Transport,
     Uniform,
 )
+from fallline.core.memory import Memory
 from kit import differences, feed, owned, stream, walk, weights
 
 STEPS = 18
@@ -415,3 +425,52 @@ def test_one_scale_for_all_roles():
     run(opt)
     a, b = (opt.state[p]["combine.s"] for p in owned(opt))
     assert a is b and float(a.sum()) > 0
+
+
+# --- what the inner combine does ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("around", [Lookahead])
+def test_decay_by_lr_goes_on_inside(around):
+    """Where x and y start together, one step is the base's; decay that goes by lr is a part of it."""
+    begin = weights(((3, 2),), torch.float64)[0]
+    ends = []
+    for wrap in (lambda base: base, around):
+        w = Parameter(begin.detach().clone())
+        opt = wrap(AEGDW([w], lr=0.1, weight_decay=2.0, state_dtype=torch.float64))
+        w.grad = torch.zeros_like(w)
+        opt.step(loss=1.0)
+        ends.append(w.detach())
+    assert_close(ends[0], begin.detach() * 0.8)
+    assert_close(ends[1], ends[0])
+
+
+def test_mechanic_scales_decay_by_lr_too():
+    part, w = OuterScale(combine=Steady(2.0)), torch.tensor([1.0], dtype=torch.float64)
+    mem = Memory({**part.memory(w), **part.decisions(torch.device("cpu"))})
+    mem.s.fill_(0.5 / len(mem.s))
+    t = torch.tensor(1.0, dtype=torch.float64)
+    part.fade(w, 0.1, mem, t)
+    part.enter(w, torch.tensor([-0.1], dtype=torch.float64), 0.1, mem, t)
+    assert_close(w, torch.tensor([1 - 0.5 * 0.3], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("base", [SPS, MoMo, ALRSMAG, SANIA, NormalizedSGD, SGDHD], ids=lambda x: x.__name__)
+def test_averages_go_around_steps_that_measure_what_the_metric_is_asked(base):
+    begin = weights(((3, 2),), torch.float64)[0]
+    ends = []
+    for wrap in (lambda one: one, Averages):
+        w = Parameter(begin.detach().clone())
+        opt = wrap(base([w]))
+        for _ in range(3):
+            opt.zero_grad()
+            loss = w.square().sum()
+            loss.backward()
+            opt.step(loss=loss)
+        ends.append(w.detach())
+    assert torch.equal(*ends)
+
+
+def test_transport_refuses_decay_that_it_would_not_take_along():
+    with pytest.raises(ValueError, match="decay goes by the step"):
+        Transport(0.9, Steady(0.1))

@@ -13,6 +13,7 @@ from ..core.field import Field, count
 from ..core.memory import Memory
 from ..core.part import Combine
 from ..core.turn import pick
+from .around import AroundCombine
 from .decay import Decoupled
 
 PLAIN = Decoupled()
@@ -20,7 +21,7 @@ PLAIN = Decoupled()
 
 @final
 @dataclass(frozen=True)
-class Best(Combine, Chooser):
+class Best(AroundCombine, Chooser):
     """Another combine, and a copy of the weights at which the loss was lowest, for `opt.eval()` to lay down.
 
         best <- x_n where f(x_n) < low,    low <- min(low, f(x_n)),    x_{n+1} = combine(x_n, -step d_n)
@@ -61,13 +62,13 @@ class Best(Combine, Chooser):
         mem.better.copy_(mem.loss < mem.low)
         mem.low.copy_(torch.minimum(mem.low, mem.loss))
 
-    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """The combine's."""
-        return self.combine.gradient(g, p, mem, t)
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """best <- p if it is better, before anything moves; then the combine's."""
+        mem.best.copy_(pick(mem.better > 0, p, mem.best))
+        self.combine.fade(p, lr, mem, t)
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
-        """best <- p if it is better, p <- combine(p, move)."""
-        mem.best.copy_(pick(mem.better > 0, p, mem.best))
+        """The combine's."""
         self.combine.enter(p, move, size, mem, t)
 
     def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:

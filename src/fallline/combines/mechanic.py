@@ -12,6 +12,7 @@ from ..core.chooser import Aim, Chooser
 from ..core.field import Field, inner
 from ..core.memory import Memory
 from ..core.part import Combine
+from .around import AroundCombine, fades
 from .average import check_inner
 from .decay import Decoupled
 
@@ -21,7 +22,7 @@ BETAS = (0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 
 @final
 @dataclass(frozen=True)
-class OuterScale(Combine, Chooser):
+class OuterScale(AroundCombine, Chooser):
     """One number scales the sum of all that the steps wanted; gamblers bet on it, with memories from short to long.
 
         u = combine(w, -size d) - w,    h = <D, g + lambda S norm(g) w / norm(w)>,    S = sum_i s_i,    w = w_0 + S D
@@ -60,16 +61,11 @@ class OuterScale(Combine, Chooser):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began, what the steps sum up to, and what the combine remembers."""
-        held = {f"combine.{name}": x for name, x in self.combine.memory(p).items()}
-        return {"begin": p.detach().clone(), "sum": torch.zeros_like(p), **held}
+        return {"begin": p.detach().clone(), "sum": torch.zeros_like(p), **self.held(p)}
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`s`, `m`, `v` and `r` of each gambler."""
         return {name: torch.zeros(len(self.betas), dtype=torch.float64, device=device) for name in ("s", "m", "v", "r")}
-
-    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """The combine's."""
-        return self.combine.gradient(g, p, mem.within("combine"), t)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """<D, g>, <D, w>, and the squared norms of g and w."""
@@ -87,6 +83,13 @@ class OuterScale(Combine, Chooser):
         mem.v.mul_(b**2).add_(h**2)
         mem.r.mul_(b).sub_(mem.s * h).clamp_(min=0.0)
         mem.s.copy_((mem.m * self.start / len(self.betas) + mem.r) / (mem.v.sqrt() + self.eps))
+
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """The combine's, as a part of u."""
+        if fades(self.combine):
+            old = p.mul(1.0)
+            self.combine.fade(p, lr, mem.within("combine"), t)
+            mem.sum.add_(p - old)
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """D <- D + (combine(w, move) - w), w <- w_0 + S D."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..core.field import Field, lerp_
 from ..core.memory import Memory
 from ..core.part import Combine
+from .around import AroundCombine
 from .average import check_inner
 from .decay import Decoupled
 
@@ -18,7 +19,7 @@ PLAIN = Decoupled()
 
 @final
 @dataclass(frozen=True)
-class SlowWeights(Combine):
+class SlowWeights(AroundCombine):
     """Every `steps` steps the slow weights go a part of the way to the fast ones, which begin there anew (Lookahead).
 
         w_{n+1} = combine(w_n, -step d_n),    and if n is a multiple of k:   phi <- phi + alpha (w - phi),   w <- phi
@@ -47,11 +48,7 @@ class SlowWeights(Combine):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The slow weights, and what the combine remembers."""
-        return {"slow": p.detach().clone(), **{f"combine.{name}": x for name, x in self.combine.memory(p).items()}}
-
-    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """The combine's."""
-        return self.combine.gradient(g, p, mem.within("combine"), t)
+        return {"slow": p.detach().clone(), **self.held(p)}
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """w <- combine(w, move); in every k-th step phi <- phi + alpha (w - phi), w <- phi."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..core.field import Field
 from ..core.memory import Memory
 from ..core.part import Combine
+from .around import AroundCombine, fades
 from .decay import Decoupled
 
 PLAIN = Decoupled()
@@ -17,7 +18,7 @@ PLAIN = Decoupled()
 
 @final
 @dataclass(frozen=True)
-class Transport(Combine):
+class Transport(AroundCombine):
     """The live weights y lie ahead of the weights x that are trained.
 
         y_n = x_n + b / (1 - b) (x_n - x_{n-1}),      x_{n+1} = combine(x_n, -step d_n)
@@ -40,8 +41,11 @@ class Transport(Combine):
     def __post_init__(self) -> None:
         if not (isinstance(self.beta, (int, float)) and 0.0 <= self.beta < 1.0):
             raise ValueError(f"Invalid beta: {self.beta!r}; a decay factor lies in [0, 1).")
-        if type(self.combine).memory is not Combine.memory or self.combine.matrix:
-            raise ValueError(f"Transport cannot move weights by {self.combine}, which remembers; take Decoupled().")
+        if type(self.combine).memory is not Combine.memory or self.combine.matrix or fades(self.combine):
+            raise ValueError(
+                f"Transport cannot move weights by {self.combine}: it is for combines without memory whose decay goes "
+                "by the step, such as Decoupled()."
+            )
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The weights that are trained."""

@@ -149,7 +149,7 @@ class Chooser(Part):
 def check_choosers(rule: Any) -> None:
     """Raise where a part of a rule would measure what the metric cannot say, or is not asked."""
     steady = not isinstance(rule.filter, Chooser) and not rule.filter.matrix and rule.before is None
-    steady = steady and type(rule.combine).tangent is Combine.tangent
+    steady = steady and flat(rule.combine)
     if isinstance(rule.step, Chooser) and rule.step.of_output and not steady:
         raise SlotError(
             f"{rule.step} measures the filter's output before the step is taken, so nothing may stand between that and "
@@ -169,6 +169,12 @@ def check_choosers(rule: Any) -> None:
                 f"{type(part).__name__} scores a sample of coordinates, but {judge} needs whole tensors. Use a Bank, "
                 "which keeps the candidates in full, or judge them before the metric: judge=Euclid()."
             )
+
+
+def flat(combine: Combine) -> bool:
+    """Whether the metric is asked what the filter put out, as it is: a combine around another does as that."""
+    inner = getattr(combine, "combine", None)
+    return type(combine).tangent is Combine.tangent if inner is None else flat(inner)
 
 
 class Selector(Part):

@@ -72,19 +72,23 @@ class Filter(Part):
         """The decay factor in use; 0 for a filter without memory."""
 
 
-class Metric(Part):
+class Observer(Part):
+    """A part that may watch the raw gradient beside what it is asked."""
+
+    @property
+    def observes(self) -> bool:
+        """Whether it does."""
+        return type(self).observe is not Observer.observe
+
+    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """Take in the raw gradient of step t. A fixed norm learns nothing, and most maps do not look at it."""
+
+
+class Metric(Observer):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
     floored: ClassVar[bool] = False  # it remembers `unit`, a number that it is told: what a gradient counts by now
-
-    @property
-    def observes(self) -> bool:
-        """Whether it learns from gradients; a fixed norm does not."""
-        return type(self).observe is not Metric.observe
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """Take in the raw gradient of step t. A fixed norm learns nothing."""
 
     @abstractmethod
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
@@ -150,16 +154,8 @@ class Preconditioner(Metric):
         """tr D^-1, one number per tensor."""
 
 
-class Map(Part):
+class Map(Observer):
     """A small transformation before or after the metric."""
-
-    @property
-    def observes(self) -> bool:
-        """Whether it watches the raw gradient beside what it transforms."""
-        return type(self).observe is not Map.observe
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """Take in the raw gradient of step t. Most maps do not look at it."""
 
     @abstractmethod
     def __call__(self, u: Field, mem: Memory, t: Tensor) -> Field:
@@ -206,9 +202,10 @@ class Step(Part):
         """The number that lr is multiplied by, to be shown: 1, unless it finds one."""
         return 1.0
 
-    @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, which was made of u: one number, or factors that go with d ([..., 1, n] of stacks)."""
+        """Step length along d, made of u: lr scale, or factors that go with d ([..., 1, n] of stacks)."""
+        found = self.scale(mem)
+        return lr * found if isinstance(found, float) else found.mul(lr)
 
 
 class Combine(Part):

@@ -49,9 +49,9 @@ class DualNorm(Step, Chooser):
         """total <- their sum."""
         mem.total.copy_(measured[..., 0])
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr total."""
-        return mem.total * lr
+    def scale(self, mem: Memory) -> Field | float:
+        """total."""
+        return mem.total
 
 
 @final
@@ -88,6 +88,6 @@ class LargestDual(Step, Chooser):
         winner = torch.arange(len(measured), device=measured.device)[:, None] == measured.argmax()
         mem.won.copy_((measured * winner)[..., 0])
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr won."""
-        return mem.won.mul(lr)
+    def scale(self, mem: Memory) -> Field | float:
+        """won."""
+        return mem.won

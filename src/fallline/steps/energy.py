@@ -120,7 +120,3 @@ class Energy(_Energy):
     def scale(self, mem: Memory) -> Field | float:
         """The factor."""
         return mem.factor
-
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr factor."""
-        return mem.factor * lr

@@ -58,6 +58,6 @@ class EscapeVelocity(Step, Chooser):
         won, dual = measured.unbind(-1)
         mem.eta.copy_(torch.maximum(mem.eta, won / dual.where(dual > 0, torch.inf)))
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr eta."""
-        return mem.eta * lr
+    def scale(self, mem: Memory) -> Field | float:
+        """eta."""
+        return mem.eta

@@ -46,10 +46,6 @@ class _Hyper(Step, Chooser):
         """The factor."""
         return mem.factor
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr factor."""
-        return mem.factor * lr
-
 
 @final
 @dataclass(frozen=True)

@@ -41,10 +41,6 @@ class _Dual(Step, Chooser):
         """The factor."""
         return mem.factor
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr factor."""
-        return mem.factor * lr
-
 
 def columns(aim: Aim, x: Field | None) -> Tensor:
     """<x, d(x)>, and again if the metric is linear: [tensors, 2]."""
