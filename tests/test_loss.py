@@ -95,9 +95,28 @@ def test_without_a_loss_it_says_what_to_do_and_nothing_moves():
 def test_a_loss_that_is_not_finite_changes_nothing():
     w, v, opt = made()
     loss_of(w, v).backward()
-    with pytest.raises(NonFiniteError, match="loss is nan"):
+    with pytest.warns(UserWarning, match=r"loss that step\(\) was told is not finite.*skipped"):
         opt.step(loss=float("nan"))
     assert w.tolist() == [3.0, 4.0]
+    assert opt.report()["skipped"] == 1
+    opt.step(loss=84.5)
+    assert_close(w.detach(), torch.tensor([1.5, 2.0]))
+
+
+def test_a_loss_that_is_not_finite_raises_where_gradients_would():
+    w, v, opt = made(on_nonfinite="raise")
+    loss_of(w, v).backward()
+    with pytest.raises(NonFiniteError, match=r"loss that step\(\) was told.*Nothing was changed"):
+        opt.step(loss=float("inf"))
+    assert w.tolist() == [3.0, 4.0]
+
+
+def test_the_gradient_is_blamed_before_the_loss():
+    w, v, opt = made()
+    loss_of(w, v).backward()
+    v.grad.fill_(torch.nan)
+    with pytest.warns(UserWarning, match="gradient of parameter 1 of group 0"):
+        opt.step(loss=float("nan"))
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_loss_as_it_was():

@@ -10,6 +10,7 @@ from benchmarks.suite import PICTURES, publish
 from typer.testing import CliRunner
 
 import fallline
+from fallline import AdamW, UDoG
 from fallline.cli.__main__ import app
 from fallline.race.fashion import FILES
 from fallline.race.suite import score, standing, text
@@ -21,7 +22,7 @@ from fallline.race.suite.problem import CHOSEN, HELD_OUT, PROBLEMS, wanted
 from fallline.race.suite.result import result
 from fallline.race.suite.shift import turned
 from fallline.race.suite.suite import LADDER, Suite, best, beyond
-from fallline.race.suite.trial import Trial, run
+from fallline.race.suite.trial import Trial, check_gradients, run
 from test_race import write_idx
 
 FREE = [problem.name for problem in wanted((), None)]
@@ -323,3 +324,9 @@ def test_bad_options_are_named(words, tmp_path):
 def test_race_itself_still_races():
     told = CliRunner().invoke(app, ["race", "nonsense"], env={"COLUMNS": "300"})
     assert told.exit_code == 2 and "Unknown workload nonsense" in told.output
+
+
+def test_optimizers_that_ask_for_two_gradients_are_refused():
+    with pytest.raises(ValueError, match="UDoG takes several gradients in a step"):
+        check_gradients([UDoG([torch.nn.Parameter(torch.ones(2))])])
+    check_gradients([AdamW([torch.nn.Parameter(torch.ones(2))]), torch.optim.SGD([torch.nn.Parameter(torch.ones(2))])])

@@ -18,6 +18,8 @@ from fallline import (
     SMB,
     AdGD,
     AdGDStep,
+    Best,
+    Constant,
     Descent,
     DoubleO2NC,
     Euclid,
@@ -25,6 +27,7 @@ from fallline import (
     Identity,
     Probed,
     Rule,
+    Steady,
     UDoG,
     UniXGrad,
 )
@@ -390,3 +393,41 @@ def test_hill_adam_descends_from_high_losses_and_climbs_from_low_ones():
         w.grad = torch.ones_like(w)
         opt.step(loss=loss)
         assert (float(w.detach()) - before) * goes > 0
+
+
+# --- what is asked of the whole optimizer ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [AdGD, UDoG, SMB, HillAdam])
+def test_a_group_may_not_have_what_is_the_whole_optimizers(kind):
+    with pytest.raises(ValueError, match="write: these belong to the whole optimizer"):
+        kind([{"params": [Parameter(torch.ones(3))], "write": "kahan"}])
+
+
+def test_first_steps_of_narrow_weights_are_not_lost():
+    """Half of what bfloat16 can tell of 1 is a step; without Kahan's sum nothing would ever move."""
+    w = Parameter(torch.ones(3, dtype=torch.bfloat16))
+    opt = AdGD([w], start=5e-4)
+    for _ in range(24):
+        opt.zero_grad()
+        w.square().sum().backward()
+        opt.step()
+    assert float(w.detach().abs().max()) < 0.1
+
+
+def test_the_best_weights_are_not_kept_a_step_late():
+    w = Parameter(torch.ones(3))
+    opt = Descent([w], Rule(Identity(), Euclid(), Constant(), Best()), lr=0.1, delay=1)
+    w.grad = torch.ones(3)
+    with pytest.raises(ValueError, match="delay must be 0"):
+        opt.step(loss=1.0)
+
+
+def test_the_best_weights_are_as_they_were_before_they_decayed():
+    w = Parameter(torch.ones(3))
+    opt = Descent([w], Rule(Identity(), Euclid(), Constant(), Best(Steady(1.0))), lr=0.1)
+    for loss in (1.0, 2.0):
+        w.grad = torch.ones(3)
+        opt.step(loss=loss)
+    opt.eval()
+    assert w.tolist() == [1.0, 1.0, 1.0]

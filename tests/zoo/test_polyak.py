@@ -436,9 +436,35 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     w.grad = torch.ones(3)
     opt.step(loss=1.0)
     before = snapshot(opt)
-    with pytest.raises(fl.NonFiniteError):
+    with pytest.warns(UserWarning, match="loss"):
         opt.step(loss=float("nan"))
-    assert not differences(before, snapshot(opt))
+    after = snapshot(opt)
+    assert not differences((before["params"], before["state"]), (after["params"], after["state"]))
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_groups_that_decay_and_groups_that_do_not_are_one_model(learn):
+    """Two models of one loss would each go all the way to its lower bound."""
+    a, b = Parameter(torch.ones(3)), Parameter(torch.full((3,), 2.0))
+    groups = [{"params": [a], "weight_decay": 0.0}, {"params": [b], "weight_decay": 1e-12}]
+    opt = fl.MoMo(groups, lr=100.0, use_fstar=learn)
+    loss = a.square().sum() + b.square().sum()
+    loss.backward()
+    opt.step(loss=loss)
+    assert opt.state[a]["step.share"] is opt.state[b]["step.share"]
+    assert_close(a.detach(), torch.full((3,), 0.5))
+    assert_close(b.detach(), torch.ones(3))
+
+
+@pytest.mark.parametrize("build", [fl.SPS, fl.AliG, fl.MoMo, fl.SANIA], ids=lambda x: x.__name__)
+def test_a_late_step_waits_for_the_first_loss(build):
+    """Its cap may be a thousand times too long."""
+    w = Parameter(torch.ones(3))
+    opt = build([w], lr=1000.0, delay=1)
+    for moved in (False, True):
+        w.grad = torch.full((3,), 2.0)
+        opt.step(loss=3.0)
+        assert (float(w.detach()[0]) != 1.0) is moved
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,19 @@ from .rule import NEAREST, Rule
 from .section import Section, check_together
 
 POLICIES = ("skip", "raise", "ignore")
-ELSEWHERE = "a parameter, in the part of it that another process holds,"
+LOSS = "loss that step() was told"
+ELSEWHERE = "gradient of a parameter, in the part of it that another process holds,"
 PATIENCE = 10  # skipped steps in a row after which something is broken, not unlucky
 
 
 class Look(NamedTuple):
     """What one process sees of a step's gradients."""
 
-    bad: Tensor  # 0 for every tensor whose gradient is finite, else NaN
+    bad: Tensor  # 0 for every tensor whose gradient is finite, and for the loss if somebody reads it, else NaN
     moved: Tensor | None  # where every learning rate is zero: whether any gradient is not
     chunks: list[Chunk]
     groups: list[dict[str, Any]]
+    heard: bool  # whether bad ends with the loss
 
     @property
     def flags(self) -> Tensor:
@@ -78,15 +80,16 @@ class Guard:
         """Whether gradients are looked at before every step."""
         return self.policy != "ignore"
 
-    def look(self, plan: Plan, groups: list[dict[str, Any]]) -> Look | None:
-        """What is seen of this step's gradients here; None if nobody has to look."""
+    def look(self, plan: Plan, groups: list[dict[str, Any]], loss: Tensor | None = None) -> Look | None:
+        """What is seen of this step's gradients here, and of a loss that is read; None if nobody has to look."""
         rest, chunks = _at_rest(groups), plan.chunks
         if not (chunks or plan.others) or not (self.looks or rest):
             return None
         device = near(chunks[0].owners[0] if chunks else groups[0]["params"][0]).device
         said = [chunk.route.soundness().to(device) for chunk in chunks] if self.looks else []
+        said += [loss.to(device).mul(0).reshape(1)] if loss is not None and self.looks else []
         bad = torch.cat(said) if said else torch.zeros(1, dtype=torch.float64, device=device)
-        return Look(bad, _stirred(chunks, device) if rest else None, chunks, groups)
+        return Look(bad, _stirred(chunks, device) if rest else None, chunks, groups, loss is not None)
 
     def judge(self, look: Look, flags: Tensor | None, echo: Echo) -> bool | Tensor:
         """True, False, or on an accelerator a 0-d bool tensor: the device knows and the host does not wait.
@@ -95,7 +98,7 @@ class Guard:
         """
         said = look.bad if flags is None else torch.cat([look.bad, flags[:1]])
         if self.looks and not (said.device.type != "cpu" and self._unheard(said)):
-            echo.tell(said, lambda numbers: self._hear(numbers, look.chunks, look.groups))
+            echo.tell(said, lambda numbers: self._hear(numbers, look))
         if self.looks and self.policy == "raise":
             echo.listen(wait=True)
         fit = look.fit(flags)
@@ -122,19 +125,22 @@ class Guard:
             for group in groups:
                 group["skipped"] += missed
 
-    def _hear(self, said: list[float], chunks: list[Chunk], groups: list[dict[str, Any]]) -> None:
-        """said: 0 for every tensor whose gradient is finite here, NaN for the others; then how many processes err."""
-        bad = sum(said) != 0
+    def _hear(self, said: list[float], look: Look) -> None:
+        """said: 0 for every tensor whose gradient is finite here, NaN for the others; so for a loss that is read; then
+        how many processes err.
+        """
+        bad, groups = sum(said) != 0, look.groups
         for group in groups:
             group["skipped"] += bad
             group["skipped_in_a_row"] = group["skipped_in_a_row"] + 1 if bad else 0
         if bad:
-            owners = [p for chunk in chunks for p in chunk.owners]
-            names = (_name(p, groups) for p, x in zip(owners, said, strict=False) if x != 0)
-            self._complain(next(names, ELSEWHERE), groups[0]["skipped_in_a_row"])
+            owners = [p for chunk in look.chunks for p in chunk.owners]
+            names = (f"gradient of {_name(p, groups)}" for p, x in zip(owners, said, strict=False) if x != 0)
+            mute = look.heard and said[len(owners)] != 0
+            self._complain(next(names, LOSS if mute else ELSEWHERE), groups[0]["skipped_in_a_row"])
 
     def _complain(self, name: str, in_a_row: int) -> None:
-        what = f"The gradient of {name} is not finite (inf or nan)"
+        what = f"The {name} is not finite (inf or nan)"
         if self.policy == "raise":
             raise NonFiniteError(f"{what}. Nothing was changed. Look at the loss, or pass on_nonfinite='skip'.")
         if in_a_row >= PATIENCE:

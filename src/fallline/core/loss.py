@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .error import NonFiniteError
+from .border import near
 from .guard import idle
 from .memory import kept_unless
 from .section import Section
@@ -35,12 +35,14 @@ def heard(said: Any, sections: list[Section], name: str) -> Tensor | None:
         )
     loss = torch.as_tensor(said, dtype=torch.float64).detach().mean()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        loss = loss.clone()  # the mean of one number is the number itself
+        loss = loss.to(_home(sections), copy=True)  # a number of the host's is nothing that devices can sum
         torch.distributed.all_reduce(loss)
         loss.div_(torch.distributed.get_world_size())
-    if loss.device.type == "cpu" and not loss.isfinite():
-        raise NonFiniteError(f"The loss is {float(loss)}, and {asking[0]} reads it. Nothing was changed.")
     return loss
+
+
+def _home(sections: list[Section]) -> torch.device:
+    return next(near(p).device for section in sections for p in section.params)
 
 
 def tell(plan: Plan, loss: Tensor | None, fit: bool | Tensor) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .accord import Told, add_up, compare, pooled
+from .chooser import Chooser
 from .chunk import Fit
 from .dial import show_choices
 from .echo import Echo
@@ -26,7 +27,7 @@ def take(plan: Plan, groups: list[dict[str, Any]], guard: Guard, echo: Echo, sai
     """
     loss = heard(said, plan.sections, name)
     with phase("check"):
-        look = guard.look(plan, groups)
+        look = guard.look(plan, groups, loss)
     fit = _together(plan, guard, echo, look) if look and plan.joint else _alone(plan, guard, echo, look, loss)
     if plan.dealt and fit is not False:
         torch.autograd.graph.increment_version(plan.dealt)  # they do not see what is written to their parts
@@ -40,6 +41,9 @@ def walks(sections: list[Section], state: Any, closure: Any, delay: int, name: s
     Where the last step was cut short, as by a gradient that was not finite, what is left of it.
     """
     n = _walks(sections, name)
+    late = [c for c in (s.rule.combine for s in sections if delay) if isinstance(c, Chooser) and c.hears]
+    if late:
+        raise ValueError(f"{late[0]} acts by the loss of the very step that it is told of: delay must be 0.")
     if n == 1 or (closure is None and idle(sections)):
         return 1
     if closure is None:

@@ -60,7 +60,7 @@ class AdGDStep(Step, Chooser):
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """N(x_k - x_{k-1})^2 and N'(g_k - g_{k-1})^2; nothing before the last gradient of the step is there."""
-        seen = torch.cat([aim.norm(mem.way), aim.dual(mem.g)], -1).square()
+        seen = torch.cat([aim.squares(mem.way), aim.dual_squares(mem.g)], -1)
         return torch.where(closing(t, self.of), seen, 0.0)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim
+from ..core.chooser import Aim, Chooser
 from ..core.field import Field, inner
 from ..core.memory import Memory
 from ..core.part import Filter
@@ -30,10 +30,15 @@ class _Model(_Share):
         if not (math.isfinite(self.lb) and self.decay >= 0.0):
             raise ValueError(f"Invalid {self}: lb, the least that the loss can be, is a number, and decay >= 0.")
 
+    @property
+    def peer(self) -> Chooser:
+        """Weights that decay and those that do not, such as biases, are parts of one model of one loss."""
+        return replace(self, decay=0.0)
+
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """Besides loss and share: `floor`, the lower bound, `age`, and the averages of f and <g, w>."""
         pair = self.average.memory(torch.zeros(2, dtype=torch.float64, device=device))
-        numbers = {"loss": 0.0, "share": 1.0, "age": 0.0, "floor": self.lb}
+        numbers = {"loss": 0.0, "share": 0.0, "age": 0.0, "floor": self.lb}
         return {name: number(x, device) for name, x in numbers.items()} | pair
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:

@@ -39,16 +39,12 @@ class _Share(Step, Chooser):
     hears: ClassVar[bool] = True
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
-        """`loss`, as it was heard, and `share`."""
-        return {"loss": number(0.0, device), "share": number(1.0, device)}
+        """`loss`, as it was heard, and `share`, 0 as long as none was: with delay=1 the first step stands still."""
+        return {"loss": number(0.0, device), "share": number(0.0, device)}
 
     def scale(self, mem: Memory) -> Field | float:
         """The share."""
         return mem.share
-
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr share."""
-        return mem.share * lr
 
 
 def slope(aim: Aim, x: Field | None = None) -> Tensor:
@@ -127,7 +123,7 @@ class SmoothPolyak(_Gap):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`cap`, besides."""
-        return {"loss": number(0.0, device), "share": number(1.0, device), "cap": number(1.0, device)}
+        return {"loss": number(0.0, device), "share": number(0.0, device), "cap": number(1.0, device)}
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """share <- min(growth cap, found), cap <- share."""

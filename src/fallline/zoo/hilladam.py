@@ -51,4 +51,4 @@ class HillAdam(Twofold):
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, Adam with a sign, what was best."""
         hill = Hill(group["climb_betas"], group["eps"], group["flat"], group["high"], group["low"])
-        return Rule(Identity(), Euclid(), Constant(), Best(), after=hill, **self.precision)
+        return Rule(Identity(), Euclid(), Constant(), Best(), after=hill, **self.precision(group))

@@ -46,7 +46,7 @@ class O2NC(Twofold):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, learner."""
-        return Rule(Identity(), Euclid(), Constant(), self.learner(group), **self.precision)
+        return Rule(Identity(), Euclid(), Constant(), self.learner(group), **self.precision(group))
 
     def learner(self, group: Group) -> Combine:
         """How steps are chosen."""

@@ -12,12 +12,13 @@ from ..filters import Identity
 from ..metrics import Euclid, Hutchinson
 from ..steps import AdGDStep
 from .twofold import Common, Group, Twofold
+from .walking import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class AdGD(Twofold):
+class AdGD(Walker):
     """Gradient descent that measures the curvature on its way: no learning rate, for full batches.
 
         eta_k = min(sqrt(1 + eta_{k-1} / eta_{k-2}) eta_{k-1}, norm(x_k - x_{k-1}) / (2 norm(g_k - g_{k-1})))
@@ -36,7 +37,7 @@ class AdGD(Twofold):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, its step."""
-        return Rule(Identity(), Euclid(), AdGDStep(group["start"]), Decoupled(), **self.precision)
+        return Rule(Identity(), Euclid(), AdGDStep(group["start"]), Decoupled(), **self.precision(group))
 
 
 class OASIS(Twofold):
@@ -72,4 +73,4 @@ class OASIS(Twofold):
     def sentence(self, group: Group) -> Rule:
         """Gradient, curvature, its step, a probe."""
         metric, step = Hutchinson(group["beta"], group["floor"]), AdGDStep(group["start"], of=2)
-        return Rule(Identity(), metric, step, Probed(group["eps"], group["seed"]), **self.precision)
+        return Rule(Identity(), metric, step, Probed(group["eps"], group["seed"]), **self.precision(group))

@@ -40,4 +40,4 @@ class SMB(Twofold):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, Armijo's condition, a model."""
-        return Rule(Identity(), Euclid(), Sufficient(group["c"]), Modelled(group["eta"]), **self.precision)
+        return Rule(Identity(), Euclid(), Sufficient(group["c"]), Modelled(group["eta"]), **self.precision(group))

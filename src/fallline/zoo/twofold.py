@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 from torch import Tensor
 
-from ..core.descent import Descent
 from ..core.write import Write
-from .precision import precision
+from .walking import Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,9 +27,8 @@ class Common(TypedDict, total=False):
     chunk_bytes: int | None
 
 
-class Twofold(Descent):
+class Twofold(Driven):
     """An optimizer of one sentence, with the groups' own numbers in it."""
 
     def __init__(self, params: Any, lr: float | Tensor, numbers: Group, **how: Unpack[Common]) -> None:
-        self.precision = precision(how.pop("write", None), how.pop("state_dtype", torch.float32))
-        super().__init__(params, lr=lr, defaults=numbers, **how)  # type: ignore[misc]
+        super().__init__(params, lr, numbers, **how)

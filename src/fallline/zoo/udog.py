@@ -38,7 +38,7 @@ class UDoG(Twofold):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, extragradient."""
-        return Rule(Identity(), Euclid(), Constant(), UDoGExtragradient(group["reps_rel"]), **self.precision)
+        return Rule(Identity(), Euclid(), Constant(), UDoGExtragradient(group["reps_rel"]), **self.precision(group))
 
 
 class UniXGrad(Twofold):
@@ -60,4 +60,4 @@ class UniXGrad(Twofold):
 
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, extragradient."""
-        return Rule(Identity(), Euclid(), Constant(), UniXGradient(group["diameter"]), **self.precision)
+        return Rule(Identity(), Euclid(), Constant(), UniXGradient(group["diameter"]), **self.precision(group))

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from fallline.core.descent import Descent
 from fallline.race.environment import commit
 from fallline.race.store import Record, Store
 from fallline.race.suite.entrant import MAKERS, Ours, Point
@@ -95,6 +96,17 @@ def descend(t: Trial, watch: Watch, tell: bool) -> None:
             watch.look(step + 1)
 
 
+def check_gradients(optimizers: list[Optimizer]) -> None:
+    """Raise for those that ask for several gradients in a step: they would get the first one again."""
+    for optimizer in optimizers:
+        rules = [section.rule for section in optimizer._sections()] if isinstance(optimizer, Descent) else []
+        if any(rule.combine.walks > 1 for rule in rules):
+            raise ValueError(
+                f"{type(optimizer).__name__} takes several gradients in a step, and the suite gives one: a step there "
+                "is one batch and one backward pass, of which everybody gets as many."
+            )
+
+
 def march(watch: Watch, tell: bool) -> bool:
     """One step; False where it cannot go on."""
     for optimizer in watch.optimizers:
@@ -116,6 +128,7 @@ def run(t: Trial, data: Path | None = None) -> Record:
     """Train and tell; values that are not finite are null."""
     task, make = PROBLEMS[t.problem].make(t.seed, data), MAKERS[t.maker]
     watch = Watch(task, make(task.model, t.words))
+    check_gradients(watch.optimizers)
     descend(t, watch, isinstance(make, Ours) and make.loss)
     final = watch.points[-1][1] if watch.points[-1][0] == t.steps else math.inf
     return {
