@@ -1,3 +1,5 @@
+import torch
+
 from .combines import (
     Anchor,
     Coupled,
@@ -39,6 +41,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
+from .listen import Ear
 from .maps import Awake, Chain, Clamp, Cosh, ElementMoment, Rms, RowColScale, RowMoment, Through, Variance
 from .metrics import (
     QDWH,
@@ -146,6 +149,9 @@ from .zoo import (
 
 __version__: str
 
+# The folder may be called; a name imported under the folder's name would hide it.
+def listen(model: torch.nn.Module, every: int = 1, window: int = 64, batch: float | None = None) -> Ear: ...
+
 __all__ = [
     "ASGO",
     "DASGO",
@@ -188,6 +194,7 @@ __all__ = [
     "Dion",
     "Dion2",
     "DualNorm",
+    "Ear",
     "ElementMoment",
     "EscapeVelocity",
     "Euclid",
