@@ -21,16 +21,16 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow crash fuzz triton table norms transfer speed polar figures conformance hosts clean distclean
+.PHONY: help race test check format slow crash fuzz triton table norms suite suite-quick transfer speed polar figures conformance hosts clean distclean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 race: $(VENV)/.race  ## Command 1: install, run the first race, end with a table and a picture
 	$(BIN)/fallline race $(WORKLOADS) --quick
 
 test: check  ## Command 2: install, run every check and every test
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/.test  ## lint, format and types, without the tests
 	$(PY) -m ruff check .
@@ -59,6 +59,12 @@ table: $(VENV)/.race  ## write the results table of README.md anew
 
 norms: $(VENV)/.race  ## race the optimizers of norms and roles against AdamW, and write their table of README.md anew
 	$(PY) -m benchmarks.table norms
+
+suite: $(VENV)/.race  ## every optimizer on sixteen kinds of problems, and docs/suite.* anew (hours; resumable)
+	$(PY) -m benchmarks.suite
+
+suite-quick: $(VENV)/.race  ## the same with one seed, half the steps and thin sweeps (five minutes)
+	$(BIN)/fallline race suite --quick --out runs/suite-quick
 
 transfer: $(VENV)/.race  ## does the best lr move with the width? docs/transfer.* anew (20 minutes)
 	$(PY) -m benchmarks.transfer

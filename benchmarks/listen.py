@@ -129,7 +129,7 @@ def coverage(stream: Stream, runs: int, level: float = 0.95, first: int = 0) -> 
 
 
 def cost(rounds: int = 5, steps: int = 32) -> str:
-    """What hearing adds to a step of torch's fused AdamW alone, without forward and backward, on ResNet-50's tensors."""
+    """What hearing adds to a step of torch's fused AdamW alone, without forward and backward, on ResNet-50."""
     net = nn.Module()
     for i, size in enumerate(LISTS["resnet50"].shapes):
         net.register_parameter(f"p{i}", nn.Parameter(torch.randn(size)))

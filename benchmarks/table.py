@@ -59,9 +59,9 @@ def section(results: dict[str, Any]) -> str:
     return f"{head}{told}{columns}" + "\n".join(map(line, results["rows"])) + f"\n\n{words}\n({where}.)\n"
 
 
-def rewrite(mark: str, body: str) -> None:
-    """README anew between two marks."""
-    page, begin, end = ROOT / "README.md", f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
+def rewrite(mark: str, body: str, page: Path = ROOT / "README.md") -> None:
+    """A page anew between two marks."""
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
     before, rest = page.read_text().split(begin)
     page.write_text(f"{before}{begin}{body}{end}{rest.split(end)[1]}")
 

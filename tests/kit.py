@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from fallline import SGD, AdamW, Cone, Descent, Greedy, Replay, Span, UnitPower
+from fallline.core.loss import hears
 from fallline.zoo.registry import REGISTRY
 
 SHAPES = ((5, 4), (4,), (2, 3, 2), ())
@@ -85,11 +87,36 @@ def feed(params: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> None:
         p.grad = None if g is None else g.clone()
 
 
+def told(opt: torch.optim.Optimizer) -> None:
+    """One step with the gradients as they are; with a loss for rules that read it: half their squares."""
+    if not (isinstance(opt, Descent) and hears(opt._sections())):
+        opt.step()
+        return
+    squares = [p.grad.detach().abs().double().square().sum() for p in owned(opt) if p.grad is not None]
+    opt.step(loss=torch.stack(squares).nan_to_num().sum() / 2)
+
+
 def walk(opt: torch.optim.Optimizer, gradients: Gradients) -> None:
     """One step for each list of gradients."""
     for now in gradients:
+        step(opt, now)
+
+
+def step(opt: Any, now: Sequence[Tensor | None]) -> Any:
+    """A step with these gradients; through a closure where several are needed, of a loss that grows along them."""
+    if not isinstance(opt, Descent) or all(s.rule.combine.walks == 1 for s in opt._sections()):
         feed(owned(opt), now)
-        opt.step()
+        return told(opt)
+    calls = itertools.count()
+
+    def closure() -> Any:
+        other = 0.5 ** next(calls)  # the second gradient of a step is another one: half, and a bit of the weights
+        params = owned(opt)
+        pairs = [(p.detach(), g) for p, g in zip(params, now, strict=True)]
+        feed(params, [None if g is None else other * g + (1 - other) * 0.1 * p for p, g in pairs])
+        return sum((p.double() * g.double()).sum() for p, g in pairs if g is not None)
+
+    return opt.step(closure)
 
 
 def trained(name: str, steps: int = 7, dtype: torch.dtype = torch.float32) -> Descent:

@@ -85,7 +85,7 @@ def test_show_says_what_is_wrong(words, expected, tmp_path, monkeypatch):
         (["chars", "--lr", "-1"], "positive numbers"),
         (["chars", "--momentum", "1.0"], "Momenta lie in [0, 1)"),
         (["chars", "--schedule", "linear"], "constant, cosine or both"),
-        (["chars", "--optimizer", "fast"], "known are adago, adam"),
+        (["chars", "--optimizer", "fast"], "known are ada"),
         (["chars", "--lr", "inf"], "positive numbers"),
         (["chars", "--bank", ".5,.5"], "two or more different momenta"),
         (["chars", "--out", "/dev/null/here"], "/dev/null"),

@@ -15,18 +15,23 @@ from fallline import (
     GainOf,
     Greedy,
     HeavyBall,
+    HeavyBalls,
     Identity,
     Nesterov,
+    NesterovEMA,
     Primed,
     Probe,
+    QuasiEMA,
     QuasiHyperbolic,
+    SubspaceMomentum,
+    TwoAverages,
     Undamped,
     UnitGain,
     UnitPower,
 )
 from fallline.core.memory import Memory
 from fallline.statistics import response
-from laws.filter import LAWS, run
+from laws.filter import AGEING, LAWS, run
 from sampler import noisy_descent
 
 FILTERS = (
@@ -40,6 +45,15 @@ FILTERS = (
     Nesterov(0.9),
     QuasiHyperbolic(0.99, 0.9),
     QuasiHyperbolic(0.5),
+    QuasiEMA(0.9, 0.7),
+    HeavyBalls((0.0, 0.9, 0.99)),
+)
+WARMING = (
+    TwoAverages(0.9, 0.999),
+    TwoAverages(0.9, 0.999, 3.0, warmup=8),
+    TwoAverages(0.0, 0.5, 1.0, warmup=20),
+    NesterovEMA(0.9),
+    NesterovEMA(0.8, 2.0),
 )
 STREAM = torch.stack([g[1] for g in noisy_descent(0, 12)])
 
@@ -47,6 +61,18 @@ STREAM = torch.stack([g[1] for g in noisy_descent(0, 12)])
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("part", FILTERS, ids=str)
 def test_law(part, law):
+    law(part, STREAM)
+
+
+@pytest.mark.parametrize("law", AGEING, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", (SubspaceMomentum(0.9, 9), SubspaceMomentum(0.9, 9, every=5)), ids=str)
+def test_law_of_a_full_subspace(part, law):
+    law(part, torch.randn(12, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3)))
+
+
+@pytest.mark.parametrize("law", AGEING, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", WARMING, ids=str)
+def test_law_of_what_warms_up(part, law):
     law(part, STREAM)
 
 

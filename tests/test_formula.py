@@ -59,6 +59,7 @@ BODIES: dict[str, Callable[[dict[str, Tensor]], list[Tensor]]] = {
         2 / g["x"],
     ],
     "roots": lambda g: [g["square"].sqrt(), g["square"].rsqrt(), g["x"].abs(), g["square"].square()],
+    "exponentials": lambda g: [(g["square"] + 1).log(), g["x"].exp(), g["x"].floor()],
     "powers": lambda g: [0.9 ** g["clock"].double(), g["square"] ** g["row"], g["square"] ** 2.0, g["row"] ** 0.5],
     "comparisons": lambda g: [g["x"] > 0.0, g["x"] >= g["row"], g["x"] < g["row"], g["x"] <= 1.5, g["x"] == g["x"]],
     "more-comparisons": lambda g: [g["x"] > g["row"], g["x"] >= 0, g["x"] < 0, g["x"] <= g["row"], g["x"] == 0],

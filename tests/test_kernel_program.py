@@ -31,6 +31,7 @@ from fallline import (
     Nesterov,
     Probe,
     QuasiHyperbolic,
+    RawMoment,
     Rule,
     SecondMoment,
     Sign,
@@ -68,7 +69,7 @@ FILTERS: dict[str, Callable[[Random], Any]] = {
     "span": lambda r: Bank(drawn(r, 3), Span(smoothing=0.5), UnitPower()),
     "cone": lambda r: Bank(drawn(r, 3), Cone(), UnitPower()),
 }
-METRICS = {"euclid": Euclid(), "second-moment": SecondMoment(0.97), "sign": Sign()}
+METRICS = {"euclid": Euclid(), "second-moment": SecondMoment(0.97), "raw-moment": RawMoment(0.97), "sign": Sign()}
 KINDS: dict[str, tuple[torch.dtype, dict[str, Any]]] = {
     "float64": (torch.float64, {}),
     "float32": (torch.float32, {}),

@@ -7,10 +7,14 @@ import torch
 from torch.testing import assert_close
 
 from fallline import (
+    Cautious,
     Chain,
     Clamp,
     Cosh,
     ElementMoment,
+    Euclid,
+    Foresight,
+    GradientSign,
     Rms,
     RowColScale,
     RowMoment,
@@ -18,10 +22,12 @@ from fallline import (
     Sign,
     SlotError,
     Through,
+    TopAligned,
     Variance,
 )
+from fallline.core.memory import Memory
 from fallline.maps.clamp import quantile
-from laws.map import LAWS, mapped, scale_passes_through_as_stated
+from laws.map import LAWS, T, mapped, scale_passes_through_as_stated
 
 DEGREES = {
     Clamp(0.8, eps=0.0): 1,
@@ -41,6 +47,8 @@ DEGREES = {
     Through(SecondMoment(0.9, 1e-30)): 0,
     Chain(ElementMoment(0.9, eps=1e-30), Rms(0.2)): 0,
 }
+FORESIGHT = Foresight(Euclid(), 0.9, 3)
+MASKS = {Cautious(): 1, GradientSign(): 1, TopAligned(0.3): 1}  # which count over a whole tensor
 
 
 def matrix(m: int = 6, n: int = 4) -> torch.Tensor:
@@ -54,7 +62,34 @@ def test_law(part, law):
         law(part, x)
 
 
-@pytest.mark.parametrize(("part", "degree"), DEGREES.items(), ids=str)
+@pytest.mark.parametrize("law", [law for law in LAWS if "stack" not in law.__name__], ids=lambda law: law.__name__)
+@pytest.mark.parametrize("part", [*MASKS, FORESIGHT], ids=str)
+def test_law_of_masks(part, law):
+    for x in (matrix(), matrix(4, 6)):
+        law(part, x)
+
+
+@pytest.mark.parametrize("part", MASKS, ids=str)
+def test_what_goes_through_a_mask_is_not_against_the_gradient_or_less_so(part):
+    """<d, g> grows; of cautious and Grams no coordinate is against it, and cautious keeps norm_1 over what it moves."""
+    d, g, none = matrix(30, 20), matrix(30, 20), Memory({})
+    y = part.beside(d, g, none, T)
+    assert (y * g).sum() > (d * g).sum()
+    if not isinstance(part, TopAligned):
+        assert (y * g >= 0).all()
+    if isinstance(part, Cautious):
+        moved = d * g > 0
+        assert_close(y[moved], d[moved] / moved.double().mean())
+        far = part.beside(d, -d * (torch.arange(600).view(30, 20) > 0), none, T)  # nobody agrees: the floor
+        assert not far.any()
+
+
+def test_a_mask_is_not_hidden_in_a_chain():
+    with pytest.raises(SlotError, match="a slot of its own"):
+        Chain(Cautious(), Rms())
+
+
+@pytest.mark.parametrize(("part", "degree"), (DEGREES | MASKS).items(), ids=str)
 def test_scale(part, degree):
     scale_passes_through_as_stated(part, matrix(), degree)
 
@@ -133,6 +168,9 @@ def test_cosh_is_nearly_one():
         lambda: RowColScale("diagonal"),
         lambda: RowColScale(p=0.5),
         lambda: RowColScale(sweeps=0),
+        lambda: Cautious(0.0),
+        lambda: Foresight(Euclid(), 1.0),
+        lambda: TopAligned(1.5),
     ],
 )
 def test_nonsense_is_refused(wrong):

@@ -16,6 +16,7 @@ from fallline import (
     Conv,
     Euclid,
     Exact,
+    FadingPeak,
     FanIn,
     FanOut,
     FanRatio,
@@ -23,14 +24,22 @@ from fallline import (
     Keller,
     KyFan,
     MatchRMS,
+    MaxSecondMoment,
     Nuclear,
     OwnDual,
     Preconditioned,
+    QuasiMoment,
+    RawMoment,
+    Rectified,
     Rows,
     Schatten,
     SecondMoment,
     Sign,
     Spectral,
+    SquareMoment,
+    SquareSum,
+    SubsetNorm,
+    Surprise,
     VectorRMS,
     Weighted,
     metrics,
@@ -48,7 +57,26 @@ NONE = Memory({})
 EXACT = Spectral(SVD())
 
 # What takes tensors of any shape, and what takes stacks of matrices.
-OF_TENSORS = (Euclid(), Sign(), SecondMoment(0.9, 1e-12), Frobenius(), VectorRMS(), Weighted(Frobenius(), 3.0))
+OF_MOMENTS = (
+    MaxSecondMoment(0.9, 1e-12),
+    FadingPeak(0.9, 1e-12),
+    QuasiMoment(0.9, 0.7, 1e-12),
+    Surprise(0.8, 0.9, 1e-24),
+    Rectified(0.5, 1e-12),
+    Rectified(0.999, 1e-12),
+)
+OF_GROUPS = (SubsetNorm(0.9, 1e-12), SubsetNorm(0.9, 1e-12, chunk=4), SubsetNorm(1.0, 1e-12))
+OF_TENSORS = (
+    Euclid(),
+    Sign(),
+    SecondMoment(0.9, 1e-12),
+    RawMoment(0.9, 1e-12),
+    SquareMoment(0.9, 1e-12),
+    SquareSum(1e-12),
+    Frobenius(),
+    VectorRMS(),
+    Weighted(Frobenius(), 3.0),
+)
 OF_SPECTRA = (EXACT, Schatten(1.5), Schatten(2.0), Schatten(10.0), Nuclear(), KyFan(2), KyFan(9))
 SHAPED = (Keller(EXACT), MatchRMS(EXACT, 0.3), FanRatio(EXACT), FanIn(Rows(2.0), 0.5), FanOut(Columns(2.0), 0.5))
 SHAPED += (FanIn(Sign(), -1.0), Weighted(EXACT, 0.2), Weighted(FanRatio(EXACT), 3.0), OwnDual(EXACT), OwnDual(Rows(3)))
@@ -72,7 +100,14 @@ def left_and_right(m: int, n: int) -> Preconditioned:
 
 
 @every_law
-@of(OF_TENSORS)
+@of(OF_GROUPS)
+def test_law_of_groups(part, law):
+    for g in (torch.randn(6, 4, dtype=torch.float64), torch.randn(2, 3, 8, dtype=torch.float64)):
+        law(part, g)
+
+
+@every_law
+@of((*OF_TENSORS, *OF_MOMENTS))
 def test_law(part, law):
     for g in fields():
         law(part, g)

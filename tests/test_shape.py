@@ -31,7 +31,13 @@ INTEGRATION_LINES = 100  # what a host needs is little, or the engine lacks some
 # "core/descent.py", "core/descent.py::Descent.step" or "selectors/greedy.py::Greedy": why the budget cannot be kept.
 EXCEPTIONS: dict[str, str] = {
     "filters/candidate.py::Candidates": "what Bank and Probe share, the whole life of a choice: an interface",
+    "combines/mechanic.py::OuterScale": "a combine that remembers, measures, decides, scales and shows: an interface",
+    "combines/extragradient.py::_Extragradient": "three sequences, two averages, and how far they will be",
+    "combines/modelled.py::Modelled": "two gradients, measured, decided and moved by: an interface",
     "combines/primal.py::PrimalAverage": "four numbers to check, and three sequences that only make sense together",
+    "steps/anchored.py::AnchoredStep": "a step that remembers, measures five numbers, decides and shows: an interface",
+    "maps/hill.py::Hill": "a whole optimizer that forgets all at once, so that it cannot be two parts",
+    "steps/lipschitz.py::AdGDStep": "a step that remembers, measures, decides and shows: an interface",
     "steps/prodigy.py::ProdigyStep": "a step that weighs, remembers, measures, decides and shows: an interface",
     "filters/probe.py::Probe": "two memories, a sample and a full buffer; apart, nobody would see how they meet",
 }

@@ -106,10 +106,7 @@ def test_c2_unknown_options_are_errors(recipe: Recipe, option: str) -> None:
 
 
 def test_c2_what_would_do_nothing_is_refused(ours: Recipe) -> None:
-    """A flag of torch's that is not there yet, or an option with nothing to act on."""
-    if ours.takes("amsgrad"):
-        with pytest.raises(ValueError, match=r"does not support amsgrad; use torch\.optim\.AdamW\(amsgrad=True\)"):
-            ours.made(amsgrad=True)
+    """An option with nothing to act on."""
     with pytest.raises(ValueError, match=r"nothing is rounded"):
         ours.made(write="stochastic")
     with pytest.raises(ValueError, match=r"Invalid delay"):

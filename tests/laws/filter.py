@@ -42,4 +42,16 @@ def a_gradient_is_not_written_to(part: Filter, stream: Tensor) -> None:
     assert torch.equal(stream, before)
 
 
+def gain_at_the_end_is_the_sum_of_the_taps(part: Filter, stream: Tensor) -> None:
+    """The same of filters that remember what of their start is left, and so know only their own age."""
+    _, (mem,) = run(part, stream)
+    n = len(stream)
+    assert_close(part.gain(mem, torch.tensor(float(n), dtype=torch.float64)), part.taps(n).sum())
+
+
+AGEING = (
+    output_is_the_convolution_with_the_taps,
+    gain_at_the_end_is_the_sum_of_the_taps,
+    a_gradient_is_not_written_to,
+)
 LAWS = (output_is_the_convolution_with_the_taps, gain_is_the_sum_of_the_taps, a_gradient_is_not_written_to)

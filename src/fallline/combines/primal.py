@@ -8,9 +8,14 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, lerp, lerp_, many
+from ..core.field import Field, lerp, lerp_
 from ..core.memory import Memory
 from ..core.part import Combine
+from .average import check_inner
+from .decay import Decoupled
+from .weight import Sizes, Weights
+
+PLAIN, SIZES = Decoupled(), Sizes()
 
 
 @final
@@ -18,12 +23,12 @@ from ..core.part import Combine
 class PrimalAverage(Combine):
     """No schedule and no horizon: steps move z, x is its average, and gradients are taken in between (schedule-free).
 
-        y_n = (1 - b) z_n + b x_n        z_{n+1} = z_n - size (d_n + decay y_n)
-        w_n = n^r (max_k size_k)^p       x_{n+1} = x_n + w_n / (sum_k w_k) (z_{n+1} - x_n)
+        y_n = (1 - b) z_n + b x_n        z_{n+1} = combine(z_n, -size (d_n + decay y_n))
+        x_{n+1} = x_n + w_n / (sum_k w_k) (z_{n+1} - x_n)
 
-    with d_n made of gradients at y_n, which the parameters hold; `opt.eval()` lays x into them. Where a size is not one
-    number for all, p counts as 0. Memory: `z`, like the parameter; `sum`, `peak`, once; x is solved from y and z. b in
-    (0, 1], 1: gradients at the average (primal averaging). Of b -> 0, SGD with Polyak's average, see `Averaged`.
+    with d_n made of gradients at y_n, which the parameters hold; `opt.eval()` lays x into them. Memory: `z`, like the
+    parameter; `b`, that of the present y, and what the weights w remember, once. x is solved from y and z, so narrow
+    weights want write="kahan". b in (0, 1], 1: gradients at the average (primal averaging); of b -> 0 see `Averaged`.
     Reference: Defazio et al., arXiv 2405.15682.
 
     >>> y, t = torch.zeros(1), torch.tensor(1.0, dtype=torch.float64)
@@ -34,43 +39,42 @@ class PrimalAverage(Combine):
 
     beta: float = 0.9
     decay: float = 0.0
-    r: float = 0.0
-    p: float = 2.0
+    weights: Weights = SIZES
+    combine: Combine = PLAIN
     ahead: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.beta, (int, float)) and 0.0 < self.beta <= 1.0):
-            raise ValueError(f"Invalid beta: {self.beta!r}; it lies in (0, 1]. For 0 take Averaged(Uniform()).")
+            raise ValueError(f"Invalid beta: {self.beta!r}; it lies in (0, 1]. For 0 take Averaged(weights=Sizes()).")
         if not self.decay >= 0.0:
             raise ValueError(f"Invalid weight_decay value: {self.decay}")
-        if not (self.r >= 0.0 and self.p >= 0.0):
-            raise ValueError(f"Invalid {self}: r and p are powers >= 0.")
+        check_inner(self, self.combine, flat=True)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The weights that move, and what the average's weights are made of."""
-        zero = torch.zeros((), dtype=torch.float64, device=p.device)
-        return {"z": p.detach().clone(), "sum": zero, "peak": zero.clone()}
+        """The weights that move, where between them and the average y lies, and what the average's weights need."""
+        b = torch.full((), self.beta, dtype=torch.float64, device=p.device)
+        inner = {f"combine.{name}": x for name, x in self.combine.memory(p).items()}
+        return {"z": p.detach().clone(), "b": b, **self.weights.memory(p), **inner}
+
+    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
+        """The combine's, at y."""
+        return self.combine.gradient(g, p, mem.within("combine"), t)
 
     def moved(self, p: Field, mem: Memory, t: Tensor) -> Field:
         """z."""
         return mem.z
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
-        """z <- z + move - size decay y, x <- x + c (z - x), y <- (1 - b) z + b x, without a copy of x."""
-        c = self._share(size, mem, t)
+        """z <- combine(z, move - size decay y), x <- x + c (z - x), y <- (1 - b) z + b x, without a copy of x."""
+        c = self.weights.share(size, mem, t)
+        kept = self.beta * (1 - c)  # of x in the new y; it is b_old in the present one
         move = move - p.mul(size).mul(self.decay) if self.decay else move
-        lerp_(p, mem.z, c)
-        p.add_(move.mul(1 - self.beta * (1 - c)))
-        mem.z.add_(move)
-
-    def _share(self, size: Field | float, mem: Memory, t: Tensor) -> Tensor:
-        """w / sum w: 1 in the first step."""
-        length = torch.ones_like(mem.peak) if many(size) else torch.ones_like(mem.peak) * size
-        mem.peak.copy_(torch.maximum(mem.peak, length))
-        w = t**self.r * mem.peak**self.p
-        mem.sum.add_(w)
-        return w / torch.where(mem.sum > 0, mem.sum, 1.0)
+        old = mem.z.mul(1.0)
+        lerp_(p, old, 1 - kept / mem.b)
+        self.combine.enter(mem.z, move, size, mem.within("combine"), t)
+        p.add_((move if self.combine == PLAIN else mem.z - old).mul(1 - kept))
+        mem.b.copy_(torch.full_like(mem.b, self.beta))
 
     def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:
         """x = z + (y - z) / b."""
-        return lerp(mem.z, p, 1 / self.beta)
+        return lerp(mem.z, p, 1 / mem.b)

@@ -15,6 +15,7 @@ from torch.nn import Parameter
 from .accord import complete
 from .border import Team, dealt, dtensor, shard, team
 from .error import CheckpointError
+from .evaluation import check_whole
 from .memory import State
 from .rule import SLOTS, Rule, ours
 from .section import Section, owned, recipe
@@ -36,13 +37,13 @@ def loading(opt: Descent) -> Iterator[None]:
 
     Hooks of torch's do both, so that users' hooks come before the first and after the second.
     """
-    opt._evaluation.refuse("Nothing can be loaded")
     saved: dict[str, Any] = {}
 
     def look(_: Any, given: dict[str, Any]) -> dict[str, Any]:
         if _sizes(given["param_groups"]) != _sizes(opt.param_groups):
             return given  # torch says so
         found = given | {"param_groups": assigned(opt.param_groups, given["param_groups"])}
+        check_whole(given["param_groups"], given["state"])
         for i, (group, told) in enumerate(zip(opt.param_groups, found["param_groups"], strict=False)):
             compare(type(opt).__name__, i, group, opt.sections, told, given["state"])
         if found["param_groups"] != given["param_groups"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -49,6 +49,18 @@ class Aim:
         if self.judge:
             return self.judge.norm(w)
         return self._share(self.metric.norm(self._seen(w), self.mem, self.t)[:, None], w)
+
+    def squares(self, w: Field) -> Tensor:
+        """norm(w)^2, which adds up over layers and shards where the metric is one for steps that are `as_long`."""
+        if self.judge:
+            return self.judge.squares(w)
+        return self._share(self.metric.norm(self._seen(w), self.mem, self.t).square()[:, None], w)
+
+    def dual_squares(self, g: Field) -> Tensor:
+        """dual(g)^2, as `squares`."""
+        if self.judge:
+            return self.judge.dual_squares(g)
+        return self._share(self.metric.dual(self._seen(g), self.mem, self.t).square()[:, None], g)
 
     def direction(self, u: Field) -> Field:
         """The steepest direction for u, as the fields lie."""
@@ -95,11 +107,17 @@ class Chooser(Part):
     across: ClassVar[bool] = False  # parameters with different metrics decide together
     early: ClassVar[bool] = False  # it measures before filter and metric take in the gradient
     of_output: ClassVar[bool] = False  # a step that measures what the metric will be asked
+    as_long: ClassVar[bool] = False  # a step for metrics whose directions are as long as gradients: it adds up squares
     hears: ClassVar[bool] = False  # the loss of the step is laid into its decision `loss` before it measures
 
     def circle(self, metric: Metric) -> type[Metric] | None:
         """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
         return None if self.across else type(self.judge or metric)
+
+    @property
+    def peer(self) -> Chooser:
+        """The part as those see it who decide with it: across metrics, whoever judges."""
+        return replace(self, judge=None) if self.across and self.judge else self  # type: ignore[call-arg]
 
     @property
     @abstractmethod
@@ -138,6 +156,12 @@ def check_choosers(rule: Any) -> None:
             "the metric: no filter that chooses or sees matrices, no map before the metric, no manifold. Take "
             "Constant(), or OwnDual(metric) for each layer's own step size."
         )
+    for metric in (rule.metric, rule.step.judge) if isinstance(rule.step, Chooser) and rule.step.as_long else ():
+        if metric and not metric.linear:
+            raise SlotError(
+                f"{type(rule.step).__name__} divides by the length of gradients, but {metric} has directions of one "
+                f"length whatever the gradient's. Take OwnDual({metric}), whose directions have it, or ProdigyStep()."
+            )
     for part in rule.choosers.values() if rule.scouts else ():
         judge = part.judge or rule.metric
         if not judge.elementwise or (rule.stacked and not part.judge):

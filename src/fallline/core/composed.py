@@ -22,6 +22,7 @@ QUIET = {
     "effective_lr",
     "format",
     "recipe",
+    "evaluated",
 }
 QUIET |= {"why", "state", "param_groups", "defaults"}
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
 
-from .accord import compare
 from .checkpoint import FORMAT, assemble, carry, check_shapes, forget, form, loading, wanted_form
 from .composed import Composed
 from .dial import refresh, show_first
@@ -18,7 +17,6 @@ from .evaluation import Evaluated, Evaluation
 from .guard import Guard, check_lr, check_route, check_write
 from .kernel import routes
 from .line import line
-from .loss import heard
 from .owner import check_owner
 from .phase import phase
 from .plan import WHOLE, Plan, make_plan
@@ -26,7 +24,7 @@ from .report import report
 from .rule import Rule
 from .section import Section, check_view, owned, recipe, sentence
 from .survey import survey
-from .walk import take, walks
+from .walk import check_turns, take, walks
 
 Group = dict[str, Any]
 
@@ -101,24 +99,25 @@ class Descent(Evaluated, torch.optim.Optimizer):
         """One step. closure: evaluates the model again in grad mode; the loss it returns is handed back as it is.
 
         loss: for rules that read it, where there is no closure. Rules that need several gradients in a step call the
-        closure for each, and hand back the first loss.
+        closure for each, all of one batch, and hand back the first loss. What a gradient that is not finite, or an
+        exception, has cut short is finished by the next call.
         """
         self._evaluation.refuse("No step can be taken")
         told = []
-        for _ in range(walks(self._sections(), self.state, closure, type(self).__name__)):
+        for _ in range(walks(self._sections(), self.state, closure, self.delay, type(self).__name__)):
             with torch.enable_grad():
                 told.append(closure() if closure else None)
-            self._walk(told[-1] if closure else loss)
+            if not self._walk(told[-1] if closure else loss):
+                break  # the rest of the step is taken when the next one is asked for
         return told[0]
 
-    def _walk(self, loss: Any) -> None:
+    def _walk(self, loss: Any) -> bool:
         self._echo.listen()
         check_owner(self)
         with phase("plan"):
             plan = self._current_plan()
         try:
-            take(plan, self.param_groups, self._guard, self._echo, heard(loss, plan.sections, type(self).__name__))
-            compare(plan.scopes, plan.chunks)
+            return take(plan, self.param_groups, self._guard, self._echo, loss, type(self).__name__)
         finally:
             plan.release()
 
@@ -129,6 +128,7 @@ class Descent(Evaluated, torch.optim.Optimizer):
         if plan is None or plan.sections != sections or plan.late != late or not plan.ground.holds(found, self.state):
             self._guard.refuse(sections, self.param_groups, type(self).__name__)
             self._allocate(sections)
+            check_turns(sections, self.state, type(self).__name__)
             self._plan = plan = make_plan(self.param_groups, sections, self.state, self.chunk_bytes, late)
             found = survey(self.param_groups)
         plan.gather(found)
@@ -182,19 +182,21 @@ class Descent(Evaluated, torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's state dict: flat keys `step` and `slot.name`; in evaluation also `live`. Tensors and numbers only."""
         self._guard.catch_up(self.param_groups, self._echo)
+        self._evaluation.sync(self)
         sections = self._sections()
         self._allocate(sections)
         assemble(sections, self.state)
         for group in self.param_groups:
             group["recipe"] = recipe(section for section in sections if section.group is group)
-        return self._evaluation.saved(super().state_dict(), self.param_groups)
+        ahead = any(section.rule.combine.ahead for section in sections)
+        return self._evaluation.saved(super().state_dict(), self.param_groups, ahead)
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave, in the dtypes in which it was saved; no tensor is shared with the source."""
         with loading(self):
             super().load_state_dict(state_dict)
-        self._evaluation.restore(self.state)
+        self._evaluation.restore(self)
 
     def __getstate__(self) -> dict[str, Any]:
         self._evaluation.refuse("The optimizer cannot be copied")

@@ -77,7 +77,7 @@ class Dial:
     def formula(self) -> Formula:
         """Both numbers of the first parameter."""
         chunk = self.chunks[0]
-        entries = {key: tensors_of(chunk.entry(key))[0] for key in chunk.layout.numbers}
+        entries = {key: tensors_of(chunk.entry(key))[0] for key in chunk.layout.numbers if _shown(key)}
         return Formula(chunk.rule, self._body, {"clock": chunk.clock, "rate": chunk.rate(), **entries})
 
     def _body(self, given: Numbers, _: Cut) -> list[Tensor]:
@@ -125,11 +125,20 @@ def heard(rule: Rule, mem: dict[str, Memory], t: Tensor) -> tuple[list[Tensor], 
     numbers that step and combine have found.
     """
     gain = rule.filter.gain(mem["filter"], t) if rule.metric.linear else torch.ones_like(t)
-    found = [_numbers(part.scale(mem[slot]), t) for slot, part in (("step", rule.step), ("combine", rule.combine))]
-    gains = [_numbers(gain, t), *found]
-    rows = max(map(len, gains))
-    product = [torch.stack(each).prod(0) for each in zip(*(x * (rows // len(x)) for x in gains), strict=True)]
-    return _numbers(rule.filter.momentum(mem["filter"]), t), product
+    gains = _numbers(gain, t)
+    for found in (rule.step.scale(mem["step"]), rule.combine.scale(mem["combine"])):
+        gains = _product(gains, [] if isinstance(found, float) else _numbers(found, t))
+    return _numbers(rule.filter.momentum(mem["filter"]), t), gains
+
+
+def _shown(key: str) -> bool:
+    return key.partition(".")[0] in ("filter", "step", "combine")
+
+
+def _product(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
+    """One number for each tensor, or one for all; nothing in b is a factor of 1."""
+    long, short = (a, b or [torch.ones_like(a[0])]) if len(a) > len(b) else (b, a)
+    return a if not b else [x * y for x, y in zip(long, short * (len(long) // len(short)), strict=True)]
 
 
 def _numbers(x: Any, like: Tensor) -> list[Tensor]:

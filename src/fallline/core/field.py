@@ -79,6 +79,9 @@ class Bundle(tuple):  # type: ignore[type-arg]
     def square(self) -> Bundle:
         return self * self
 
+    def maximum(self, other: Any) -> Bundle:
+        return self._map(torch._foreach_maximum, other)
+
     def lerp(self, end: Bundle, weight: Any) -> Bundle:
         return self._map(torch._foreach_lerp, end, self._weights(weight))
 

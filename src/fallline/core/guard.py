@@ -185,6 +185,11 @@ def _at_rest(groups: list[dict[str, Any]]) -> bool:
     return not any((isinstance(lr, Tensor) and lr.device.type != "cpu") or lr != 0 for lr in rates)
 
 
+def idle(sections: list[Section]) -> bool:
+    """Whether this is the empty step of distributed checkpoints, which have no closure and know no loss."""
+    return _at_rest([s.group for s in sections]) and not any(bool(near(p.grad).any()) for s in sections for p in s.live)
+
+
 def _name(p: Tensor, groups: list[dict[str, Any]]) -> str:
     for i, group in enumerate(groups):
         for j, other in enumerate(group["params"]):

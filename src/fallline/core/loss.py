@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .error import NonFiniteError
+from .guard import idle
 from .memory import kept_unless
 from .section import Section
 
@@ -25,12 +26,14 @@ def heard(said: Any, sections: list[Section], name: str) -> Tensor | None:
     asking = hears(sections)
     if not asking:
         return None
+    if said is None and idle(sections):
+        return None
     if said is None:
         raise RuntimeError(
             f"{name} needs the loss of every step: {asking[0]} reads it. Call opt.step(closure) with a closure that "
             "returns the loss, or opt.step(loss=loss) after backward."
         )
-    loss = torch.as_tensor(said).detach().double().mean()
+    loss = torch.as_tensor(said, dtype=torch.float64).detach().mean()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         loss = loss.clone()  # the mean of one number is the number itself
         torch.distributed.all_reduce(loss)
@@ -41,10 +44,13 @@ def heard(said: Any, sections: list[Section], name: str) -> Tensor | None:
 
 
 def tell(plan: Plan, loss: Tensor | None, fit: bool | Tensor) -> None:
-    """Lay the loss into the decisions of those who asked for it."""
+    """Lay the loss into the decisions of those who asked for it, as the loss that is to fall: where it is to be
+    maximized, its negative, as gradients are."""
     for scope in plan.scopes:
         if scope.part.hears and loss is not None:
-            held = scope.held["loss"]
+            held, signs = scope.held["loss"], {bool(chunk.group["maximize"]) for chunk in scope.chunks}
+            if len(signs) > 1:
+                raise ValueError(f"{scope.part} reads one loss, which cannot be maximized in some groups only.")
             with kept_unless(fit, lambda held=held: held):  # type: ignore[misc]
                 for x in held:
-                    x.copy_(loss)
+                    x.copy_(loss.neg() if True in signs else loss)

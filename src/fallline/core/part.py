@@ -31,21 +31,20 @@ class Part(ABC):
         return f"{type(self).__name__}({', '.join(bare + named)})"
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """What is remembered of parameter p, as it is before the first step. Most parts remember nothing."""
+        """What is remembered of parameter p, as it is before the first step."""
         return {}
 
 
 def _text(value: object) -> str:
-    text = f"({', '.join(map(_text, value))})" if isinstance(value, tuple) else repr(value)
-    return str(value) if isinstance(value, Part) else text
+    said = str(value) if isinstance(value, Part) else repr(value)
+    return f"({', '.join(map(_text, value))})" if isinstance(value, tuple) else said
 
 
 def kind(part: Part) -> str:
     """A part without its numbers, but with the parts inside it and who decides together."""
     inner = {f.name: getattr(part, f.name) for f in fields(part)}
-    words = [
-        kind(x) if isinstance(x, Part) else x for name, x in inner.items() if isinstance(x, Part) or name == "scope"
-    ]
+    said = {name: x for name, x in inner.items() if isinstance(x, Part) or name == "scope"}
+    words = [kind(x) if isinstance(x, Part) else x for x in said.values()]
     return f"{type(part).__name__}({', '.join(words)})" if words else type(part).__name__
 
 
@@ -77,6 +76,7 @@ class Metric(Part):
     """Which way is steepest: a norm on the parameters, through its dual map."""
 
     linear: ClassVar[bool] = True  # a filter's gain passes through to the step
+    floored: ClassVar[bool] = False  # it remembers `unit`, a number that it is told: what a gradient counts by now
 
     @property
     def observes(self) -> bool:
@@ -136,8 +136,8 @@ class Preconditioner(Metric):
         return inner(g, self.direction(g, mem, t)).sqrt()
 
     def align(self, g: Field, us: list[Field], mem: Memory, t: Tensor) -> Tensor:
-        d = self.direction(g, mem, t)  # <g, D^-1 u> = <D^-1 g, u>: one direction serves all candidates
-        return torch.stack([inner(d, u) for u in us], -1)
+        serves_all = self.direction(g, mem, t)  # <g, D^-1 u> = <D^-1 g, u>
+        return torch.stack([inner(serves_all, u) for u in us], -1)
 
     def power(self, gram: Tensor, g: Field, mem: Memory, t: Tensor) -> Tensor:
         return self.trace(g, mem, t)[:, None, None] * gram
@@ -190,6 +190,8 @@ class Around(Part):
 class Step(Part):
     """How far to go."""
 
+    inward: ClassVar[bool] = False  # filters alone take in weighed gradients, lr and all: lr scale is what decay counts
+
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """Take in the raw gradient of step t, before filter and metric do."""
 
@@ -197,16 +199,17 @@ class Step(Part):
         """What filter and metric take in of a gradient; g, unless late gradients weigh more than early ones."""
         return g
 
+    def unit(self, mem: Memory) -> Tensor | None:
+        """How much a gradient of now counts, where `gradient` weighs them; None where all count alike."""
+        return None
+
     def scale(self, mem: Memory) -> Field | float:
         """The number that lr is multiplied by, to be shown: 1, unless it finds one."""
         return 1.0
 
     @abstractmethod
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """Step length along d, the direction that was made of u: one number, or a field of factors that go with d.
-
-        A step with `matrix` sees the stacks and may answer for each matrix or column: [..., 1, 1] or [..., 1, n].
-        """
+        """Step length along d, which was made of u: one number, or factors that go with d ([..., 1, n] of stacks)."""
 
 
 class Combine(Part):
@@ -227,6 +230,9 @@ class Combine(Part):
     def tangent(self, u: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """What of the filter's output the metric sees; u, unless the weights lie on a manifold."""
         return u
+
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """Shrink p before a move enters it, where decay goes by the group's lr and not by the step's size."""
 
     @abstractmethod
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:

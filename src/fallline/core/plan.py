@@ -151,7 +151,7 @@ def _chunks(
 
 def _together(slot: str, rule: Rule, p: Tensor) -> Any:
     part = rule.choosers[slot]
-    return (slot, part, part.circle(rule.metric), p.device, None if part.scope == "global" else id(p))
+    return (slot, part.peer, part.circle(rule.metric), p.device, None if part.scope == "global" else id(p))
 
 
 def _share_decisions(sections: list[Section], state: Any) -> None:
@@ -170,7 +170,8 @@ def _scopes(chunks: list[Chunk], state: Any) -> Iterator[Scope]:
     for chunk in chunks:
         for slot, part in chunk.rule.choosers.items():
             if part.measures:
-                found.setdefault((slot, part, part.circle(chunk.rule.metric), chunk.owners[0].device), []).append(chunk)
+                at = slot, part.peer, part.circle(chunk.rule.metric), chunk.owners[0].device
+                found.setdefault(at, []).append(chunk)
     for (slot, part, *_), members in found.items():
         owners = [p for chunk in members for p in chunk.owners]
         rows = owners[:1] if part.scope == "global" else owners

@@ -13,6 +13,7 @@ from .border import dtensor, near, shard, spread
 from .chooser import Chooser, check_choosers
 from .error import SlotError, narrow, stranger
 from .field import Field, shards, tensors_of
+from .mask import mapped
 from .memory import Memory, State, allocate, real, wider
 from .part import Combine, Filter, Map, Metric, Part, Step, kind
 from .shard import parts, whole
@@ -80,8 +81,7 @@ class Rule:
         return words if self.state_dtype is torch.float32 else f"{words}, in {str(self.state_dtype)[6:]}"
 
     def _said(self) -> list[Part]:
-        """The parts that are worth a word: that numbers are rounded to the nearest goes without saying."""
-        return [part for part in self.parts.values() if part != NEAREST]
+        return [part for part in self.parts.values() if part != NEAREST]  # which goes without saying
 
     @property
     def recipe(self) -> str:
@@ -105,8 +105,9 @@ class Rule:
 
     @property
     def scouts(self) -> bool:
-        """Whether some part judges on a sample, so that it can decide before anybody has seen everything."""
-        return any(part.measures and part.runs(SIZE) is not None for part in self.choosers.values())
+        """Whether all that measure judge on a sample, so that they can decide before anybody has seen everything."""
+        judges = [part.runs(SIZE) is not None for part in self.choosers.values() if part.measures]
+        return bool(judges) and all(judges)
 
     def computes_in(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of memory and arithmetic for weights of a (real) dtype: never narrower than they."""
@@ -114,8 +115,7 @@ class Rule:
 
     def rounds(self, p: Tensor) -> bool:
         """Whether results have to be rounded into p."""
-        dtype = p.dtype.to_real()
-        return self.computes_in(dtype) != dtype
+        return self.computes_in(p.dtype.to_real()) != p.dtype.to_real()
 
     @lru_cache(maxsize=256)  # noqa: B019  # rules are small and equal rules are one
     def layout(self, dtype: torch.dtype) -> Layout:
@@ -192,36 +192,48 @@ class Rule:
     def remember(self, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Step, filter, maps and metric take in the gradient."""
         self.step.observe(lr, self.sees("step", g), mem["step"], t)
-        g = self.weighed(g, mem, t)
-        self.filter.remember(self.sees("filter", g), mem["filter"], t)
+        weighed = self.weighed(g, mem, t)
+        self.filter.remember(self.sees("filter", weighed), mem["filter"], t)
+        self.learn(g if self.step.inward else weighed, mem, t)
+
+    def learn(self, g: Field, mem: dict[str, Memory], t: Tensor) -> None:
+        """Metric and maps take in the gradient."""
         for slot in SEEN:
-            part = getattr(self, slot)
-            if part and part.observes:
+            if (part := getattr(self, slot)) and part.observes:
                 part.observe(self.sees(slot, g), mem[slot], t)
 
     def weighed(self, g: Field, mem: dict[str, Memory], t: Tensor) -> Field:
-        """What filter, maps and metric take in of a gradient."""
+        """What the filter takes in of a gradient, and maps and metric unless the step works `inward`."""
         return self.step.gradient(g, mem["step"], t)
 
     def apply(self, p: Field, g: Field, mem: dict[str, Memory], t: Tensor, lr: float | Tensor) -> None:
         """Direction, step, parameters, rounding. Here is the library's one minus sign."""
-        u = self.filter.output(self.sees("filter", self.weighed(g, mem, t)), mem["filter"], t)
+        g = self.weighed(g, mem, t)
+        u = self.filter.output(self.sees("filter", g), mem["filter"], t)
         u = u if self.filter.matrix else self.sees("metric", u)
         work = self.open(p, mem, t)
         w = self.sees("combine", work)
         u = self.combine.tangent(u, w, mem["combine"], t)
-        u = self.before(u, mem["before"], t) if self.before else u
-        d = self.metric.direction(u, mem["metric"], t)
-        d = self.after(d, mem["after"], t) if self.after else d
+        u = mapped(self, "before", u, g, mem, t)
+        if self.metric.floored and (unit := self.step.unit(mem["step"])) is not None:
+            mem["metric"].unit.copy_(unit)
+        d = mapped(self, "after", self.metric.direction(u, mem["metric"], t), g, mem, t)
         size = self.step.size(lr, u, d, mem["step"], t)
-        move = d.mul(-size)
+        move, size = d.mul(-size), self.step.scale(mem["step"]) * lr if self.step.inward else size
         if self.stacked and not self.combine.matrix:
             move, size = self.view.close(move, work), parts(self.view.spread(size, d, work), w)
+        self.combine.fade(w, lr, mem["combine"], t)
         self.combine.enter(w, parts(move, w), size, mem["combine"], t)
         if w is not work:
             work.copy_(parts(self.view.close(w, work) if self.combine.matrix else w, work))
         if work is not p:
             self.write.close(p, work, mem["write"], t)
+
+    def settled(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
+        """The weights that are trained, of those that the parameters hold."""
+        work = self.open(p, mem, t)
+        x = self.combine.settled(self.sees("combine", work), mem["combine"], t)
+        return parts(self.view.close(x, work) if self.combine.matrix else x, work)
 
     def open(self, p: Field, mem: dict[str, Memory], t: Tensor) -> Field:
         """The weights as the rule computes with them: p itself where it is wide enough."""

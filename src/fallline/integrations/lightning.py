@@ -1,8 +1,10 @@
-"""For Lightning: a callback that logs what the optimizer chose and why."""
+"""For Lightning: callbacks that log what the optimizer chose and why, and that evaluate and save averages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from copy import deepcopy
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -48,6 +50,35 @@ class ReportCallback(Callback):
         for i, optimizer in enumerate(trainer.optimizers):
             prefix = self.prefix if len(trainer.optimizers) == 1 else f"{self.prefix}/optimizer{i}"
             record(optimizer, _Loggers(trainer, prefix), *others, step=step)
+
+
+class AverageCallback(Callback):
+    """Lets the Trainer validate, test and save the weights that are trained, where gradients are taken at others.
+
+    Checkpoints hold them, and with the optimizer what it takes to go on from there bit by bit. Not so with
+    save_weights_only between validations, which asks no callback. In the end the model keeps them.
+    """
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate."""
+        for optimizer in trainer.optimizers:
+            descent(optimizer).eval()
+
+    on_test_start = on_predict_start = on_train_end = on_validation_start
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Go on."""
+        for optimizer in trainer.optimizers:
+            descent(optimizer).train()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """What was taken while it trains is taken again, of the weights to evaluate."""
+        with ExitStack() as stack:
+            for optimizer in trainer.optimizers:
+                stack.enter_context(descent(optimizer).averaged())
+            states = [trainer.strategy.optimizer_state(optimizer) for optimizer in trainer.optimizers]
+            told = {"state_dict": trainer.strategy.lightning_module_state_dict(), "optimizer_states": states}
+            checkpoint |= deepcopy(told)  # they change in place
 
 
 class _Loggers:

@@ -1,4 +1,4 @@
-"""For the transformers Trainer: a factory that knows the parameters' names, and a callback that logs the report."""
+"""For the transformers Trainer: a factory that knows the parameters' names, and callbacks for reports and averages."""
 
 from __future__ import annotations
 
@@ -66,6 +66,21 @@ class ReportCallback(TrainerCallback):
             others = [self.writer] if self.writer is not None and state.is_world_process_zero else []
             entry = _Entry(state.log_history[-1], self.prefix)
             record(kwargs["optimizer"], entry, *others, step=state.global_step)
+
+
+class AverageCallback(TrainerCallback):
+    """Lets the Trainer save and keep the weights that are trained, where gradients are taken at others (averages).
+
+    The Trainer itself calls eval() before it evaluates and train() before it trains. This adds the rest: checkpoints
+    between evaluations, and what the model holds in the end.
+    """
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Before it saves or stops; the next step begins with train()."""
+        if control.should_save or control.should_training_stop:
+            descent(kwargs["optimizer"]).eval()
+
+    on_epoch_end = on_step_end
 
 
 class _Entry:

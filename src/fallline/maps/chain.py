@@ -7,7 +7,9 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
+from ..core.error import SlotError
 from ..core.field import Field
+from ..core.mask import Mask
 from ..core.memory import Memory
 from ..core.part import Map
 
@@ -33,6 +35,10 @@ class Chain(Map):
         """Both."""
         pairs = (("first", self.first), ("second", self.second))
         return {f"{place}.{name}": x for place, part in pairs for name, x in part.memory(p).items()}
+
+    def __post_init__(self) -> None:
+        if isinstance(self.first, Mask) or isinstance(self.second, Mask):
+            raise SlotError(f"{self} would hide the gradient from a mask. Give the mask a slot of its own: after=.")
 
     @property
     def observes(self) -> bool:

@@ -4,10 +4,13 @@ from .diagonal import SecondMoment
 from .euclid import Euclid
 from .fitted import Fitted
 from .grafted import Grafted
+from .hutchinson import Hutchinson
 from .kronecker import Kronecker, SideMoment
 from .kullback import Kullback
+from .moment import FadingPeak, MaxSecondMoment, QuasiMoment, Rectified, Surprise
 from .polar import QDWH, SVD, GramEigen, GramNewtonSchulz, GramQDWH, NewtonSchulz, Polar
 from .preconditioned import Preconditioned
+from .raw import RawMoment
 from .resized import Exact, OwnDual, Weighted
 from .root import inverse_root
 from .rotated import RotatedMoment
@@ -18,6 +21,8 @@ from .sign import Sign
 from .slice import Sliced
 from .spectral import Spectral
 from .spectrum import Spectrum
+from .square import SquareMoment, SquareSum
+from .subset import SubsetNorm
 from .varied import Varied
 from .whole import Frobenius, VectorRMS
 
@@ -31,6 +36,7 @@ __all__ = [
     "Curve",
     "Euclid",
     "Exact",
+    "FadingPeak",
     "FanIn",
     "FanOut",
     "FanRatio",
@@ -40,18 +46,23 @@ __all__ = [
     "GramEigen",
     "GramNewtonSchulz",
     "GramQDWH",
+    "Hutchinson",
     "Keller",
     "Kronecker",
     "Kullback",
     "KyFan",
     "MatchRMS",
+    "MaxSecondMoment",
     "NewtonSchulz",
     "Nuclear",
     "OwnDual",
     "Polar",
     "Power",
     "Preconditioned",
+    "QuasiMoment",
     "QuasiNorm",
+    "RawMoment",
+    "Rectified",
     "RotatedMoment",
     "Rows",
     "Schatten",
@@ -63,6 +74,10 @@ __all__ = [
     "Soft",
     "Spectral",
     "Spectrum",
+    "SquareMoment",
+    "SquareSum",
+    "SubsetNorm",
+    "Surprise",
     "Varied",
     "VectorRMS",
     "Weighted",

@@ -1,7 +1,8 @@
-"""Diagonal metrics whose half-axes are learned from the gradients."""
+"""Diagonal metrics: every coordinate has a cost of its own, learned from the gradients."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
@@ -14,9 +15,38 @@ from ..core.part import Preconditioner
 from ..statistics.average import average_
 
 
+@dataclass(frozen=True)
+class Diagonal(Preconditioner):
+    """A coordinate i costs D_i: norm(w)^2 = sum_i D_i w_i^2, direction(u) = u / D."""
+
+    @abstractmethod
+    def cost(self, mem: Memory, t: Tensor) -> Field:
+        """D, like the parameter."""
+
+    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
+        """u / D."""
+        return u / self.cost(mem, t)
+
+    def inner(self, a: Field, b: Field, mem: Memory, t: Tensor) -> Tensor:
+        """<a, D b>."""
+        return inner(a, b * self.cost(mem, t))
+
+    def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
+        """sum_i 1 / D_i."""
+        return total(self.cost(mem, t).reciprocal())
+
+
+def check_squares(beta: float, eps: float) -> None:
+    """Raise unless beta decays and eps is not negative."""
+    if not 0.0 <= beta < 1.0:
+        raise ValueError(f"Invalid beta: {beta!r}; a decay factor lies in [0, 1).")
+    if not isinstance(eps, (int, float)) or not eps >= 0.0:
+        raise ValueError(f"Invalid epsilon value: {eps}")
+
+
 @final
 @dataclass(frozen=True)
-class SecondMoment(Preconditioner):
+class SecondMoment(Diagonal):
     """A coordinate costs what its gradient usually measures (RMSprop, Adam).
 
         v_n = beta v_{n-1} + (1 - beta) g_n^2       D = sqrt(v_n / (1 - beta^n)) + eps       direction(u) = u / D
@@ -33,10 +63,7 @@ class SecondMoment(Preconditioner):
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.beta < 1.0:
-            raise ValueError(f"Invalid beta: {self.beta!r}; a decay factor lies in [0, 1).")
-        if not isinstance(self.eps, (int, float)) or not self.eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {self.eps}")
+        check_squares(self.beta, self.eps)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average of squares."""
@@ -46,17 +73,6 @@ class SecondMoment(Preconditioner):
         """v <- beta v + (1 - beta) g^2."""
         average_(mem.v, g.square(), 1 - self.beta)  # a square may overflow
 
-    def _cost(self, mem: Memory, t: Tensor) -> Field:
+    def cost(self, mem: Memory, t: Tensor) -> Field:
+        """sqrt(v / (1 - beta^n)) + eps."""
         return mem.v.div(1 - self.beta**t).sqrt().add(self.eps)
-
-    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
-        """u / D."""
-        return u / self._cost(mem, t)
-
-    def inner(self, a: Field, b: Field, mem: Memory, t: Tensor) -> Tensor:
-        """<a, D b>."""
-        return inner(a, b * self._cost(mem, t))
-
-    def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
-        """sum_i 1 / D_i."""
-        return total(self._cost(mem, t).reciprocal())

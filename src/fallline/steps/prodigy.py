@@ -20,12 +20,14 @@ class ProdigyStep(Step, Chooser):
     """A lower bound d on the distance to the solution serves as the learning rate, and weighs the gradients.
 
         r <- b r + lr d^2 <g, w_0 - w>,    s <- b s + lr d^2 g,    d_hat = c r / sum_l N_l'(s_l)
-        d <- max(d, min(d_hat, growth d)),    size = lr d_old,    filter and metric see (d / d_0) g
+        peak <- max(peak, d_hat),    d <- min(peak, growth d),    size = lr d_old,    filter and metric see (d / d_0) g
 
-    N' is the dual norm of judge, an l1 norm for Sign(); judge=None takes each layer's own metric, summed over layers.
-    Memory: `begin` (w_0), `s`, like the parameter; `d`, `now` (d_old), `r`, once. Units: d is a length of the metric's
-    ball, lr a factor around 1. r and s are kept in units of d_0, so that nothing underflows. Reference: Mishchenko &
-    Defazio, arXiv 2306.06101, and the official code.
+    The first rise above d_0 knows no growth limit. N' is the dual norm of judge, an l1 norm for Sign(); judge=None
+    takes each layer's own metric, summed over layers. betas: those of averages from zero, for whose bias lr then counts
+    sqrt(1 - b2^t) / (1 - b1^t)-fold. safeguard: s without lr, so that a warm-up of lr from 0 does not count itself.
+    Memory: `begin` (w_0), `s`, like the parameter; `d`, `now` (d_old), `peak`, `r`, once. Units: d is a length of the
+    metric's ball, lr a factor around 1. r and s are kept in units of d_0, so that nothing underflows. Reference:
+    Mishchenko & Defazio, arXiv 2306.06101, and the official code. Without averages: `EscapeVelocity`, one step late.
 
     >>> print(ProdigyStep())
     ProdigyStep(1e-06)
@@ -36,6 +38,8 @@ class ProdigyStep(Step, Chooser):
     coefficient: float = 1.0
     growth: float = float("inf")
     judge: Metric | None = None
+    betas: tuple[float, float] | None = None
+    safeguard: bool = False
     scope: ClassVar[str] = "global"
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
@@ -45,38 +49,50 @@ class ProdigyStep(Step, Chooser):
             raise ValueError(f"Invalid start: {self.start!r}; d_0 is a length > 0, far below any sensible step.")
         if not 0.0 <= self.beta < 1.0 or not self.coefficient > 0.0 or not self.growth > 1.0:
             raise ValueError(f"Invalid {self}: beta lies in [0, 1), the coefficient is > 0 and growth > 1.")
+        if not all(0.0 <= b < 1.0 for b in self.betas or ()):
+            raise ValueError(f"Invalid betas: {self.betas}; decay factors lie in [0, 1).")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began, and the weighed sum of gradients."""
         return {"begin": p.detach().clone(), "s": torch.zeros_like(p)}
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
-        """`d`, `now` (d as this step uses it), `r`."""
+        """`d`, `now` (d as this step uses it), `peak` (the largest d_hat), `r`."""
         first = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"d": first, "now": first.clone(), "r": torch.zeros_like(first)}
+        return {"d": first, "now": first.clone(), "peak": first.clone(), "r": torch.zeros_like(first)}
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + lr d^2 g."""
         mem.now.copy_(mem.d)
-        mem.s.mul_(self.beta).add_(g.mul(self._weight(lr, mem)))
+        mem.s.mul_(self.beta).add_(g.mul(self._weight(1.0 if self.safeguard else self._rate(lr, t), mem)))
 
-    def _weight(self, lr: float | Tensor, mem: Memory) -> Tensor:
-        return mem.now.square() * lr / self.start
+    def _rate(self, lr: float | Tensor, t: Tensor) -> float | Tensor:
+        b1, b2 = self.betas or (0.0, 0.0)
+        return lr * (1 - b2**t).sqrt() / (1 - b1**t) if self.betas else lr
+
+    def _weight(self, rate: float | Tensor, mem: Memory) -> Tensor:
+        return mem.now.square() * rate / self.start
 
     def gradient(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """(d / d_0) g."""
         return g.mul(mem.now / self.start)
 
+    def unit(self, mem: Memory) -> Tensor:
+        """d / d_0, of the new d."""
+        return mem.d / self.start
+
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """lr d^2 <g, w_0 - w> and N'(s)."""
-        return torch.cat([aim.won(g, mem.begin) * self._weight(aim.lr, mem), aim.dual(mem.s)], -1)
+        weight = self._weight(self._rate(aim.lr, t), mem)
+        return torch.cat([aim.won(g, mem.begin) * weight, aim.dual(mem.s)], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
-        """r <- b r + its share, d <- max(d, min(coefficient r / N'(s), growth d))."""
+        """r <- b r + its share, peak <- max(peak, c r / N'(s)), d <- min(peak, growth d)."""
         won, dual = measured.unbind(-1)
         mem.r.mul_(self.beta).add_(won)
         found = mem.r * self.coefficient / dual.where(dual > 0, torch.inf)
-        mem.d.copy_(torch.maximum(mem.d, torch.minimum(found, mem.d * self.growth)))
+        mem.peak.copy_(torch.maximum(mem.peak, found))
+        mem.d.copy_(torch.where(mem.d == self.start, mem.peak, torch.minimum(mem.peak, mem.d * self.growth)))
 
     def scale(self, mem: Memory) -> Field | float:
         """d."""
@@ -84,4 +100,4 @@ class ProdigyStep(Step, Chooser):
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr d_old."""
-        return mem.now * lr
+        return mem.now * self._rate(lr, t)

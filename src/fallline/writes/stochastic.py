@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from ..core.dice import salt, throw
 from ..core.field import Field, each
 from ..core.memory import Memory
 from ..core.shard import coordinates
@@ -47,24 +48,11 @@ class Stochastic(Write):
 
     def close(self, p: Field, work: Field, mem: Memory, t: Tensor) -> None:
         """p <- w + r, cut."""
-        salt = _scramble((t.long() * STRIDE + self.seed % 2**32).to(torch.int32))
-        p.copy_(each(lambda w, at: _rounded(w.float(), at, salt), work, coordinates(work)))
+        mark = salt(self.seed, t)
+        p.copy_(each(lambda w, at: _rounded(w.float(), at, mark), work, coordinates(work)))
 
 
-STRIDE = -0x61C88647  # 2^32 over the golden ratio: neighbours land far apart
-MURMUR = ((16, -0x7A143595), (13, -0x3D4D51CB))  # of Appleby's 32-bit hash, as signed numbers
-
-
-def _rounded(w: Tensor, at: Tensor, salt: Tensor) -> Tensor:
+def _rounded(w: Tensor, at: Tensor, mark: Tensor) -> Tensor:
     bits = w.view(torch.int32)
-    salted = torch.add(salt, at.to(torch.int32), alpha=STRIDE)
-    dice = _scramble(salted.bitwise_xor_(bits)) >> 16  # the upper bits are the best mixed
-    cut = dice.bitwise_and_(0xFFFF).add_(bits).bitwise_and_(-0x10000).view(torch.float32)
+    cut = throw(bits, at, mark).bitwise_and_(0xFFFF).add_(bits).bitwise_and_(-0x10000).view(torch.float32)
     return torch.maximum(cut, w.clamp_max(-torch.inf))  # NaN where w is, else cut; `where` takes four times as long
-
-
-def _scramble(h: Tensor) -> Tensor:
-    """Every bit of h has its say in the upper half of the result; in place. Multiplication is modulo 2^32."""
-    for shift, factor in MURMUR:
-        h.bitwise_xor_((h >> shift).bitwise_and_(0xFFFFFFFF >> shift)).mul_(factor)
-    return h

@@ -20,9 +20,9 @@ from ..core.part import Combine
 from ..core.rule import Rule
 from ..core.write import Write
 from ..filters import EMA
-from ..metrics import SecondMoment
+from ..metrics import MaxSecondMoment, SecondMoment
 from ..steps import Constant
-from .choice import Betas, Choice, refuse, refuse_in_group, split_betas
+from .choice import Betas, Choice, refuse_in_group, split_betas
 from .precision import precision
 
 Group = dict[str, Any]
@@ -33,7 +33,8 @@ class Adam(Descent):
 
         m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2,    theta <- theta - lr mhat / (sqrt(vhat) + eps)
 
-    Weight decay is coupled (part of g) unless decoupled_weight_decay. amsgrad is refused, not ignored.
+    Weight decay is coupled (part of g) unless decoupled_weight_decay. amsgrad: v never falls (`MaxSecondMoment`, one
+    buffer more; arXiv 1904.09237).
     Reference: Kingma & Ba, arXiv 1412.6980; torch.optim.Adam; Lee & Lee, arXiv 2512.06370 for the choice.
 
     >>> import torch
@@ -64,9 +65,9 @@ class Adam(Descent):
         on_nonfinite: str = "skip",
         chunk_bytes: int | None = None,
     ) -> None:
-        refuse(type(self).__name__, amsgrad)
         self.choice, self.precision = Choice(bank, selector, scale), precision(write, state_dtype)
-        defaults = {"eps": eps, "weight_decay": weight_decay, "decoupled_weight_decay": decoupled_weight_decay}
+        defaults = {"eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        defaults["decoupled_weight_decay"] = decoupled_weight_decay
         super().__init__(
             params,
             lr=lr,
@@ -86,11 +87,12 @@ class Adam(Descent):
         return split_betas(group)
 
     def sentence(self, group: Group) -> Rule:
-        """EMA, second moment, constant step, decay."""
+        """EMA, second moment or its maximum, constant step, decay."""
         beta1, beta2 = group["betas"]
         remember = self.choice.filter(group["candidates"]) if group["candidates"] else EMA(beta1)
         decay: Combine = (Decoupled if group["decoupled_weight_decay"] else Coupled)(group["weight_decay"])
-        return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), decay, **self.precision)
+        metric = (MaxSecondMoment if group["amsgrad"] else SecondMoment)(beta2, group["eps"])
+        return Rule(remember, metric, Constant(), decay, **self.precision)
 
 
 class AdamW(Adam):

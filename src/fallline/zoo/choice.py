@@ -104,6 +104,15 @@ def split_betas(group: dict[str, Any], word: str = "betas", under: str = "candid
     return {**group, word: (shown, _number(second)), under: candidates}
 
 
+def check_pair(betas: Any) -> tuple[float, float]:
+    """Two decay factors in [0, 1), or a clear error."""
+    if isinstance(betas, str) or not isinstance(betas, Sequence) or len(betas) != 2:
+        raise ValueError(f"Invalid betas: {betas!r}; give a pair of numbers, like (0.9, 0.999).")
+    if not isinstance(betas[0], Real):
+        raise ValueError(f"Invalid beta parameter at index 0: {betas[0]!r}; nothing is chosen here, give a number.")
+    return check_number(betas[0], "beta parameter at index 0"), _number(betas[1])
+
+
 def _number(beta2: Any) -> float:
     if isinstance(beta2, bool) or not isinstance(beta2, Real) or not 0.0 <= float(beta2) < 1.0:
         raise ValueError(f"Invalid beta parameter at index 1: {beta2!r}; it must be a number in [0, 1).")
@@ -120,17 +129,12 @@ def refuse_in_group(opt: Any, group: dict[str, Any]) -> None:
     """
     name, said = type(opt).__name__, {word: group.pop(word) for word in ENGINE if word in group}
     own = {"delay": opt.delay, "on_nonfinite": opt.on_nonfinite, "chunk_bytes": opt.chunk_bytes}
-    own |= vars(opt.choice) | opt.precision | {"judge": getattr(opt, "judge", None)}
+    own |= vars(getattr(opt, "choice", Choice())) | opt.precision | {"judge": getattr(opt, "judge", None)}
     if "write" in said:
         said |= {"write": precision(said["write"], own["state_dtype"])["write"]}
     if found := [word for word, x in said.items() if word not in own or own[word] != x]:
         raise ValueError(
             f"{', '.join(found)}: these belong to the whole optimizer; pass them to {name}(...), not in a group."
         )
-    refuse(name, group.get("amsgrad", False))
-
-
-def refuse(name: str, amsgrad: bool = False) -> None:
-    """Flags of torch that are not there yet are errors: a flag that does nothing is worse."""
-    if amsgrad:
-        raise ValueError(f"{name} does not support amsgrad; use torch.optim.{name}(amsgrad=True).")
+    if group.get("amsgrad") and "amsgrad" not in opt.defaults:
+        raise ValueError(f"{name} does not know amsgrad, and a flag that does nothing is worse than none.")

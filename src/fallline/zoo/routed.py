@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +77,7 @@ class Routed(Descent):
     before the metric (docs/momentum.md); None for the metric's own, which is also what bank="full" does.
     """
 
+    picky: ClassVar[bool] = True  # without a hidden matrix there is no reason to take it
     _book: Roles | None = None
     _silent = False
 
@@ -100,9 +101,10 @@ class Routed(Descent):
         options: dict[str, Any] = dict(engine)
         super().__init__(params, lr=lr, defaults=defaults, **options)
         self.choice.refuse_idle(momentum, self.param_groups)
-        if not (matrices := self._matrices()):
+        matrices = self._matrices()
+        if self.picky and not matrices:
             raise ValueError(self._idle())
-        if not any(p.requires_grad for p in matrices):
+        if self.picky and not any(p.requires_grad for p in matrices):
             warnings.warn(FROZEN.format(type(self).__name__), stacklevel=3)
 
     def _matrices(self) -> list[Tensor]:

@@ -120,8 +120,8 @@ def _obstacle(chunk: Chunk, late: bool) -> str | None:
         return "its state lies in memory otherwise than the weights"
     if not rule.elementwise:
         return f"{rule} needs whole matrices"
-    if rule.choosers.keys() - {"filter"}:
-        return f"{rule} measures more than a filter's candidates"
+    if not rule.scouts and any(part.measures and part.runs(1 << 14) for part in rule.choosers.values()):
+        return f"{rule} measures on a sample and on everything"
     if not rule.write.traced:
         return f"{rule.write} is not made of a kernel's operations"
     try:

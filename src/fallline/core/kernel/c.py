@@ -51,6 +51,7 @@ BODY: dict[str, str] = {
     "sign": "(real)({0} > 0) - (real)({0} < 0)",
     "abs": "fabs{f}({0})",
     "reciprocal": "1 / {0}",
+    "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}",  # NaN is larger than all, as in torch
 }
 
 

@@ -24,6 +24,7 @@ SAID: dict[str, Callable[..., Tensor]] = {
     "sign": torch.sign,
     "abs": torch.abs,
     "reciprocal": torch.reciprocal,
+    "maximum": torch.maximum,
 }
 
 

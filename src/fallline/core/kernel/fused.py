@@ -23,7 +23,8 @@ from .symbol import Program
 from .table import Items
 
 SAID = {"add": "({} + {})", "mul": "({} * {})", "lerp": "lerp({}, {}, {})", "neg": "-{}", "reciprocal": "1/{}"}
-NAMES = {"filter.m": "m", "filter.b": "m", "metric.v": "v"}
+SAID["maximum"] = "maximum({}, {})"
+NAMES = {"filter.m": "m", "filter.b": "m", "metric.v": "v", "metric.peak": "w"}
 GRADIENTS = ("g", "-g", "(g + (p * #))", "(-g + (p * #))")
 
 
@@ -63,10 +64,14 @@ def sgd(mu: Any, share: Any, size: Any, nesterov: bool = False) -> dict[str, Any
 
 NEARLY_0 = 1e-300  # torch's SGD leaves the average alone where its momentum is exactly 0
 MEAN, SQUARES = "lerp(m, G, #)", "lerp(v, (G * G), #)"
-STEP = f"((({MEAN} * #) * 1/(sqrt(({SQUARES} * #)) + #)) * #)"
+PEAK = f"maximum(w, {SQUARES})"
+STEP, STEP_OF_PEAK = (f"((({MEAN} * #) * 1/(sqrt(({squares} * #)) + #)) * #)" for squares in (SQUARES, PEAK))
+OF_ADAM: dict[str, Callable[..., dict[str, Any]]] = {
+    **{f"((p * #) + {step})": adam for step in (STEP, STEP_OF_PEAK)},
+    **{f"(p + {step})": partial(adam, 1.0) for step in (STEP, STEP_OF_PEAK)},
+}
 FORMULAS: dict[str, Callable[..., dict[str, Any]]] = {
-    f"((p * #) + {STEP})": adam,
-    f"(p + {STEP})": partial(adam, 1.0),
+    **OF_ADAM,
     "(p + (((m * #) + G) * #))": lambda mu, size, t: sgd(mu, 1.0, size),
     "(p + (((m * #) + (G * #)) * #))": lambda mu, share, size, t: sgd(mu, share, size),
     "(p + ((G + (((m * #) + G) * #)) * #))": lambda mu, _, size, t: sgd(mu, 1.0, size, nesterov=True),
@@ -85,7 +90,7 @@ class Match(NamedTuple):
 
     def unbiased(self, slots: list[float], t: float) -> bool:
         """Whether squares are divided by 1 - beta2^t, as torch's kernel does."""
-        if self.arguments not in (FORMULAS[f"((p * #) + {STEP})"], FORMULAS[f"(p + {STEP})"]):
+        if self.arguments not in OF_ADAM.values():
             return True
         fresh2, c2 = (FORMS[form](slots[slot]) for slot, form in self.numbers[-4:-2])
         return math.isclose(c2 * (1 - (1 - fresh2) ** t), 1.0, rel_tol=1e-9)
@@ -119,7 +124,8 @@ def recognise(program: Program) -> Match | None:
 def _keeps(text: str) -> dict[str, str]:
     """What torch's kernel for a formula remembers."""
     means = [mean for mean in (MEAN, "((m * #) + G)", "((m * #) + (G * #))") if mean in text]
-    return ({"m": means[0]} if means else {}) | ({"v": SQUARES} if SQUARES in text else {})
+    squares = ({"v": SQUARES} if SQUARES in text else {}) | ({"w": PEAK} if PEAK in text else {})
+    return ({"m": means[0]} if means else {}) | squares
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {
@@ -178,8 +184,9 @@ class Call:
         self.extra = {"is_first_step": False}
         if "metric.v" in columns:
             self.kernel = torch._fused_adam_ if match.decay else torch._fused_adamw_
-            self.state = (means, columns["metric.v"], [], [chunk.clock] * len(means))
-            self.extra = {"amsgrad": False}
+            peaks: list[Tensor] = columns.get("metric.peak") or []
+            self.state = (means, columns["metric.v"], peaks, [chunk.clock] * len(means))
+            self.extra = {"amsgrad": bool(peaks)}
 
     def __call__(self, numbers: Tensor, fit: Fit) -> Tensor:
         """Move the parameters, where `fit` is not false."""

@@ -131,7 +131,8 @@ class Pass:
         """Who measures in this reading."""
         if self.reading in ("walk", "second"):
             return []
-        return ["look"] if self.reading == "look" else [s for s, x in self.chunk.rule.choosers.items() if x.measures]
+        asked = [(not x.early, s) for s, x in self.chunk.rule.choosers.items() if x.measures]
+        return ["look"] if self.reading == "look" else [s for late in (False, True) for at, s in asked if at is late]
 
     @cached_property
     def formula(self) -> Formula:

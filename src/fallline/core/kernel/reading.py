@@ -64,22 +64,24 @@ class Sight:
         g = rule.gradient(g.neg() if self.maximize else g, p, mem, self.t)
         told: dict[str, Tensor] = {}
         if reading in ("scout", "first", "whole"):
+            told = self.measured(g, early=True)
             rule.remember(g, mem, self.t, self.lr)
-            told = self.measured(g)
+            told |= self.measured(g)
         elif reading == "walk":
-            rule.metric.observe(g, mem["metric"], self.t)
+            rule.learn(g, mem, self.t)
         if reading in ("whole", "walk", "second"):
             rule.apply(p, g, mem, self.t, self.lr)
         return told
 
     def answer(self) -> dict[str, Tensor]:
         """What is measured, once the tape knows the sums."""
-        return self.measured(self.rule.gradient(self.load("g"), self.load("p"), self.mem, self.t))
+        g = self.rule.gradient(self.load("g"), self.load("p"), self.mem, self.t)
+        return self.measured(g, early=True) | self.measured(g)
 
-    def measured(self, g: Field) -> dict[str, Tensor]:
+    def measured(self, g: Field, early: bool = False) -> dict[str, Tensor]:
         """What the rule measures, the only time that it may ask for sums: elsewhere it would not wait for them."""
         self.tape.measuring = True
-        told = Moment(self.rule, g, self.mem, self.t, self.lr).measure()
+        told = Moment(self.rule, g, self.mem, self.t, self.lr, self.load("p")).measure(early)
         self.tape.measuring = False
         return told
 

@@ -29,7 +29,7 @@ ARITHMETIC: dict[str, str] = {
 class Program:
     """What happens to one coordinate, in single assignments: an operation's place in `ops` is its name.
 
-        ("load", column)  ("number", slot, form)  ("add" | "sub" | "mul", a, b)  ("lerp", a, b, w, 1 - w)
+        ("load", column)  ("number", slot, form)  ("add" | "sub" | "mul" | "maximum", a, b)  ("lerp", a, b, w, 1 - w)
         ("neg" | "sqrt" | "sign" | "abs" | "reciprocal", a)  ("cast", a, dtype)
 
     form: "plain" x, "inverse" 1 / x or "complement" 1 - x, computed in float64. columns: (name, dtype, sampled) of the
@@ -104,6 +104,9 @@ class Symbol(Elsewhere):
 
     add, mul, div = __add__, __mul__, __truediv__
 
+    def __neg__(self) -> Symbol:
+        return self.neg()
+
     def neg(self) -> Symbol:
         return self._say("neg")
 
@@ -118,6 +121,9 @@ class Symbol(Elsewhere):
 
     def reciprocal(self) -> Symbol:
         return self._say("reciprocal")
+
+    def maximum(self, other: Symbol) -> Symbol:
+        return self._say("maximum", other)
 
     def square(self) -> Symbol:
         return self._say("mul", self)

@@ -76,6 +76,7 @@ BODY: dict[str, str] = {
     **ARITHMETIC,
     "sign": "({0} > 0).to({real}) - ({0} < 0).to({real})",
     "abs": "tl.abs({0})",
+    "maximum": "tl.where(({0} > {1}) | ({0} != {0}), {0}, {1})",
 }
 EXACT = {
     torch.float32: {"sqrt": "tl.sqrt_rn({0})", "reciprocal": "tl.div_rn(1.0, {0})"},  # as torch rounds, not fast
