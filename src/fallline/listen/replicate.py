@@ -52,8 +52,8 @@ def replicates(sums: Tensor, counts: Tensor, deviations: Tensor, level: float, s
         mean* = mean + sqrt(nu / chi^2_nu) sum_b eta_b e_b + sum_r xi_r d_r,    nu = floor(3 B / (2 h))
 
     xi are normal; eta_b = (xi_b + ... + xi_{b+h-1}) / sqrt h, h = 4 (3 where B < 12, 2 where B < 8), lets neighbours
-    vary together (Shao 2010, dependent wild bootstrap), and chi^2 makes of the normal law Student's, with the degrees of
-    freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
+    vary together (Shao 2010, dependent wild bootstrap), and chi^2 makes of the normal law Student's, with the degrees
+    of freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
     from those of its tensor. Fewer than four stretches: all replicates are NaN, the intervals infinite.
     """
     g = torch.Generator().manual_seed(seed)
