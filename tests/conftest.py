@@ -10,7 +10,22 @@ import numpy
 import pytest
 import torch
 
+from fallline.core.kernel import native
+from fallline.core.kernel.compiler import compiler
+
 torch.set_num_threads(1)  # bit-for-bit comparisons must not depend on how a sum was split
+
+
+@pytest.fixture
+def interpreted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Kernels as they were recorded, without half a second of C compiler for each; tests marked native have theirs."""
+    if not request.node.get_closest_marker("native"):
+        monkeypatch.setenv("FALLLINE_NATIVE", "0")
+        compiler.cache_clear()
+    yield
+    monkeypatch.undo()
+    compiler.cache_clear()
+    native.load.cache_clear()  # where it could not be had; what was compiled lies on the disk
 
 
 def pytest_report_header() -> str:

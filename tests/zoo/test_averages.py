@@ -47,6 +47,8 @@ from fallline import (
 from fallline.core.memory import Memory
 from kit import differences, feed, owned, stream, walk, weights
 
+pytestmark = pytest.mark.usefixtures("interpreted")
+
 STEPS = 18
 BY_SHAPE = {"roles": "by shape"}
 
@@ -135,7 +137,7 @@ def official(kind, params, **numbers):
     return opt
 
 
-@pytest.mark.parametrize("foreach", [True, None])
+@pytest.mark.parametrize("foreach", [True, pytest.param(None, marks=pytest.mark.native)])
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-14), (torch.float32, 1e-6)])
 def test_schedule_free_is_the_official_code_to_rounding(dtype, most, foreach):
     numbers = {"weight_decay": 0.1, "warmup_steps": 5, "r": 0.75}
@@ -315,7 +317,7 @@ def test_the_uniform_average_is_torch_swa():
 # --- Lookahead ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("foreach", [True, None])
+@pytest.mark.parametrize("foreach", [True, pytest.param(None, marks=pytest.mark.native)])
 def test_lookahead_is_its_equations(foreach):
     (p,) = doubles((4, 3))
     (q,) = doubles((4, 3))

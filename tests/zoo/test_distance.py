@@ -39,8 +39,11 @@ from fallline.core.field import count, inner
 from fallline.core.part import Preconditioner
 from sampler import noisy_descent
 
+pytestmark = pytest.mark.usefixtures("interpreted")
+
 SHAPES = ((6, 4), (3, 5), (7,))
-ROUTES = pytest.mark.parametrize("foreach", [None, True], ids=["native", "bundle"])  # tests/test_steps.py: alone, too
+NATIVE = pytest.param(None, marks=pytest.mark.native, id="native")
+ROUTES = pytest.mark.parametrize("foreach", [NATIVE, pytest.param(True, id="bundle")])
 
 
 def some(shapes=SHAPES, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Parameter]:

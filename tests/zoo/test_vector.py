@@ -53,6 +53,8 @@ from fallline.steps.chance import draw
 from fallline.zoo.registry import REGISTRY
 from sampler import noisy_descent
 
+pytestmark = pytest.mark.usefixtures("interpreted")
+
 SHAPES = ((6, 4), (5,))
 F64 = torch.float64
 
@@ -170,6 +172,7 @@ def test_adam_goes_to_the_wrong_end_and_amsgrad_does_not():
     assert ends[SecondMoment] > 0.8 and ends[MaxSecondMoment] < -0.8
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("bank", ("probe", "full"))
 def test_a_momentum_chooses_itself_with_amsgrad_as_well(bank):
     opt = AdamW([Parameter(torch.ones(3000))], lr=0.01, betas=("auto", 0.999), amsgrad=True, bank=bank)
@@ -263,7 +266,7 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("route", ({}, {"foreach": True}))
+@pytest.mark.parametrize("route", (pytest.param({}, marks=pytest.mark.native), {"foreach": True}))
 @pytest.mark.parametrize("name", LOOPS)
 def test_the_loop_of_the_paper_agrees(name, route):
     move, build = LOOPS[name]
@@ -274,6 +277,7 @@ COMPILED = ["amsgrad", "adamax", "nadam", "radam", "adabelief", "qhm", "qhadam",
 COMPILED += ["random-sgd"]
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("name", COMPILED)
 def test_elementwise_rules_compile_on_their_own(name):
     """To C, or to torch's fused kernel; masks that count each tensor's coordinates do not."""
