@@ -29,7 +29,9 @@ def _words(val: object) -> str | None:
     if dataclasses.is_dataclass(val) and not isinstance(val, type):
         return str(val)
     if callable(val):
-        return getattr(val, "__name__", None)
+        return getattr(val, "__name__", None) or type(val).__name__
+    if isinstance(val, set | frozenset):
+        return "+".join(sorted(_words(x) or str(x) for x in val))  # the order of a set differs between processes
     if isinstance(val, tuple | list) and val:
         return "-".join(_words(x) or str(x) for x in val)
     if isinstance(val, dict) and val:

@@ -101,7 +101,6 @@ def averages(part, sizes, zs):
         (Sizes(0.0, 0.0), lambda n, sizes: 1.0),
         (Sizes(1.5, 2.0), lambda n, sizes: n**1.5 * max(sizes[:n]) ** 2),
     ],
-    ids=str,
 )
 def test_every_average_is_the_weighed_mean_that_it_says(part, weigh):
     sizes = [0.1, 0.3, 0.2, 0.5, 0.4, 0.1]

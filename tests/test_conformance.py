@@ -53,7 +53,6 @@ def test_a_run_is_recorded_and_the_next_one_added(tmp_path: Path) -> None:
         ({"not run", "not asked"}, "not run"),
         ({"not asked"}, "not asked"),
     ],
-    ids=str,
 )
 def test_a_line_is_as_good_as_its_worst_test(seen: set[str], outcome: str) -> None:
     assert conformance._outcome(seen) == outcome

@@ -1,3 +1,5 @@
+import torch
+
 from .combines import (
     Anchor,
     Averaged,
@@ -62,6 +64,7 @@ from .filters import (
     UnitGain,
     UnitPower,
 )
+from .listen import Ear
 from .maps import (
     Awake,
     Cautious,
@@ -273,6 +276,9 @@ from .zoo import (
 
 __version__: str
 
+# The folder may be called; a name imported under the folder's name would hide it.
+def listen(model: torch.nn.Module, every: int = 1, window: int = 64, batch: float | None = None) -> Ear: ...
+
 __all__ = [
     "AEGD",
     "AEGDM",
@@ -359,6 +365,7 @@ __all__ = [
     "DoubleConversion",
     "DoubleO2NC",
     "DualNorm",
+    "Ear",
     "ElementEnergy",
     "ElementMoment",
     "Energy",

@@ -370,7 +370,6 @@ ADAM_HOW = ({}, {"eps": 0.1, "grow": 1.5}, {"bias": True, "decay": 0.1, "lr": 0.
 @pytest.mark.parametrize(
     ("kind", "loop", "how"),
     [*((DAdaptSGD, adapted_sgd, how) for how in SGD_HOW), *((DAdaptAdam, adapted_adam, how) for how in ADAM_HOW)],
-    ids=str,
 )
 def test_d_adaptation_is_the_papers_loop(kind, loop, how, foreach):
     params, grow = some(), ({"decouple": True} if kind is DAdaptAdam else {})

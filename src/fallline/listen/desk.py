@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ class Desk:
 
     def __init__(self, spots: Sequence[Spot], window: int) -> None:
         self.spots = list(spots)
+        self.refs = [s.ref for s in self.spots]
         self.index = {id(p): i for i, s in enumerate(self.spots) if (p := s.p) is not None}
         lies = [real(p).device if (p := s.p) is not None else None for s in self.spots]
         devices = [device for device in dict.fromkeys(lies) if device is not None]
@@ -25,14 +26,16 @@ class Desk:
         self.windows = [Window([self.spots[i] for i in at], d, window) for at, d in zip(self.at, devices, strict=True)]
         self.scopes = [self._scopes(at, d) for at, d in zip(self.at, devices, strict=True)]
 
-    def gradients(self, who: Container[int]) -> Row:
+    def gradients(self, who: Collection[int]) -> Row:
         """Of some parameters; zeros of the others, and where there is none."""
-        ps = [s.ref() if i in who else None for i, s in enumerate(self.spots)]
+        if len(who) == len(self.spots):
+            return self._pick([None if (p := ref()) is None else p.grad for ref in self.refs])
+        ps = [ref() if i in who else None for i, ref in enumerate(self.refs)]
         return self._pick([None if p is None else p.grad for p in ps])
 
-    def weights(self, who: Container[int]) -> Row:
+    def weights(self, who: Collection[int]) -> Row:
         """The same of the parameters themselves."""
-        return self._pick([s.ref() if i in who else None for i, s in enumerate(self.spots)])
+        return self._pick([ref() if i in who else None for i, ref in enumerate(self.refs)])
 
     def blank(self) -> Row:
         """Zeros."""

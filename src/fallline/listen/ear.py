@@ -160,10 +160,10 @@ class Ear:
 
     @torch.no_grad()
     def _begin(self, opt: Optimizer) -> None:
-        """Before a step: the weights, where this is the last step of a block."""
+        """Before a step: the weights, where this is the last step of a second block."""
         if not self._observed and self._told & self._mine[opt][1]:
             self._finish()
-        if self._awake() and (self.time + 1) % BLOCK == 0:
+        if self._awake() and (self.time + 1) % (2 * BLOCK) == 0:
             self._before[opt] = self.desk.weights(self._mine[opt][1])
 
     @torch.no_grad()

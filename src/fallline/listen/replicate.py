@@ -51,9 +51,9 @@ def replicates(sums: Tensor, counts: Tensor, deviations: Tensor, level: float, s
         mean = sum_b s_b / sum_b c_b,   e_b = (s_b - mean c_b) / sum c sqrt(B / (B - h)),   d_r = deviation_r / sum c
         mean* = mean + sqrt(nu / chi^2_nu) sum_b eta_b e_b + sum_r xi_r d_r,    nu = floor(3 B / (2 h))
 
-    xi are normal; eta_b = (xi_b + ... + xi_{b+h-1}) / sqrt h, h = 3 (2 where B < 9), lets neighbouring stretches vary
-    together (Shao 2010, dependent wild bootstrap), and chi^2 makes of the normal law Student's, with the degrees of
-    freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
+    xi are normal; eta_b = (xi_b + ... + xi_{b+h-1}) / sqrt h, h = 4 (3 where B < 12, 2 where B < 8), lets neighbours
+    vary together (Shao 2010, dependent wild bootstrap), and chi^2 makes of the normal law Student's, with the degrees
+    of freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
     from those of its tensor. Fewer than four stretches: all replicates are NaN, the intervals infinite.
     """
     g = torch.Generator().manual_seed(seed)
@@ -61,7 +61,7 @@ def replicates(sums: Tensor, counts: Tensor, deviations: Tensor, level: float, s
     mean = sums.sum(0) / total
     if b < LEAST:
         return Replicates(mean, mean.new_full((MANY, len(mean)), math.nan), level)
-    h = 3 if b >= 9 else 2
+    h = 4 if b >= 12 else 3 if b >= 8 else 2
     e = (sums - mean * counts) / total * math.sqrt(b / (b - h))
     eta = torch.randn(MANY, b + h - 1, generator=g, dtype=e.dtype).unfold(1, h, 1).sum(2) / math.sqrt(h)
     chi = torch.randn(MANY, 3 * b // (2 * h), generator=g, dtype=e.dtype).square().mean(1, keepdim=True)

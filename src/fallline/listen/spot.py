@@ -66,11 +66,6 @@ class Spot:
         return self.runs.rows, RUN
 
     @cached_property
-    def steps(self) -> tuple[int, int]:
-        """Strides of that view."""
-        return self.runs.stride, 1
-
-    @cached_property
     def tail(self) -> int:
         """Coordinates after the last run, of a tensor that is heard whole."""
         return self.here - self.runs.rows * RUN if self.runs.stride == RUN else 0

@@ -12,7 +12,7 @@ from . import habit
 from .look import look
 from .spot import Spot, real
 
-EVERY = 16  # steps between looks
+EVERY = 32  # steps between looks
 AT_ONCE = 2  # matrices at a time,
 SHARE = 1 / 32  # and of all numbers no more than these, but one matrix
 KEPT = 4096  # looks that are remembered

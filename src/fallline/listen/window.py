@@ -28,6 +28,7 @@ class Window:
         heads = [i for i, s in enumerate(self.spots) for _ in range(s.runs.rows)]
         tails = [i for i, s in enumerate(self.spots) if s.tail]
         self.full = len(heads)
+        self.hurry = [(s, s.strides, s.plain, s.size, (s.runs.stride, 1), s.runs.start, s.tail) for s in self.spots]
         self.owner = torch.tensor(heads + tails, dtype=torch.int64, device=device)
         rests = [torch.arange(self.spots[i].tail) + k * RUN for k, i in enumerate(tails)]
         self.rests = torch.cat(rests).to(device) if rests else None
@@ -44,15 +45,19 @@ class Window:
         """The sampled coordinates of one tensor for each spot, [R, RUN]; None counts as zeros."""
         blank = self.ring.new_zeros(())
         heads, rests = [], []
-        for s, x in zip(self.spots, tensors, strict=True):  # in a hurry: once for each tensor in each step
-            if x is not None:
-                if x.stride() != s.strides or not s.plain or x.is_sparse:
-                    x = s.laid(x)
-                at = x.storage_offset()
-            if s.runs.rows:
-                heads.append(blank.expand(s.size) if x is None else x.as_strided(s.size, s.steps, at + s.runs.start))
-            if s.tail:
-                rests.append(blank.expand(s.tail) if x is None else x.as_strided((s.tail,), (1,), at + s.here - s.tail))
+        # In a hurry, since this is done for each tensor in each step: no attribute is asked for twice.
+        for (s, strides, plain, size, steps, start, tail), x in zip(self.hurry, tensors, strict=True):
+            if x is None:
+                heads.append(blank.expand(size))
+                rests.append(blank.expand(tail))
+                continue
+            if not plain or x.stride() != strides or x.is_sparse:
+                x = s.laid(x)
+            at = x.storage_offset()
+            if size[0]:
+                heads.append(x.as_strided(size, steps, at + start))
+            if tail:
+                rests.append(x.as_strided((tail,), (1,), at + s.here - tail))
         out = torch.zeros_like(self.ring[0]) if self.rests is not None else torch.empty_like(self.ring[0])
         if heads:
             torch.cat(heads, out=out[: self.full])
@@ -79,8 +84,8 @@ class Window:
         known = (ages < time - start) * self.sound[(time - 1 - ages) % self.length]
         past = self.ring.index_select(0, (time - 1 - ages) % self.length).transpose(0, 1)
         past = past * known[:, None]  # [R, length, RUN], the newest first
-        euclid = self._products(past[:, :BLOCK], past)
-        diagonal = self._products(past[:, :BLOCK] * cost[:, None], past)
+        new = past[:, :BLOCK]
+        euclid, diagonal = self._products(torch.cat([new, new * cost[:, None]], 1), past)
         pairs = torch.stack([known[: self.columns.window + 1 + a][a:] * known[a] for a in range(BLOCK)]).sum(0)
         scores, live = self._scores(time, start, beta, cost)
         values = torch.cat([euclid, diagonal, scores, self.extra], 1).mul_(self.weight[:, None])
@@ -98,13 +103,13 @@ class Window:
         self.v.mul_(DECAY ** sound.sum()).add_(torch.einsum("b,brc->rc", weights, rows.square()))
         self.seen.add_(sound.sum())
 
-    def _products(self, new: Tensor, past: Tensor) -> Tensor:
-        """sum over the block of <g_n, D g_{n-j}> for every run and lag, [R, lags]: sums along diagonals."""
-        products, lags = torch.bmm(new, past.mT), self.columns.window + 1
-        total = products[:, 0, :lags].clone()
-        for age in range(1, BLOCK):
-            total += products[:, age, age : age + lags]
-        return total
+    def _products(self, new: Tensor, past: Tensor) -> tuple[Tensor, ...]:
+        """sum over a block of <g_n, D g_{n-j}> for every run and lag, [R, lags], for each block in new."""
+        products, lags = torch.bmm(new, past.mT).unflatten(1, (-1, BLOCK)), self.columns.window + 1
+        total = products[:, :, 0, :lags].clone()
+        for age in range(1, BLOCK):  # lag j of the row of this age stands at age + j
+            total += products[:, :, age, age : age + lags]
+        return total.unbind(1)
 
     def _scores(self, time: int, start: int, beta: float, cost: Tensor) -> tuple[Tensor, Tensor]:
         """What sign directions of all momenta earn at the newest step, and elementwise families at the momentum in use;
@@ -113,11 +118,11 @@ class Window:
         age = (time - 1 - torch.arange(self.length, device=self.ring.device)) % self.length
         known = (age < min(time - start, self.columns.window + 1)) * self.sound
         tried = self.ring.new_tensor([*BETAS, beta])[:, None]
-        held = torch.where(age > 0, tried ** (age - 1).clamp(min=0), 0.0) * known
-        taps = torch.cat([tried[:-1] ** age * known, held])
+        taps = torch.where(age > 0, tried ** (age - 1).clamp(min=0), 0.0) * known
         g = self.ring[last]
-        m = torch.tensordot(taps, self.ring, 1)  # [2 betas + 1, R, RUN]
-        signs = torch.bmm(m[:-1].sign_().transpose(0, 1), g[:, :, None])[..., 0]
+        m = torch.tensordot(taps, self.ring, 1)  # sums of earlier gradients, [betas + 1, R, RUN]
+        both = torch.stack([m[:-1] * tried[:-1, :, None] + g, m[:-1]]).sign_().flatten(0, 1)
+        signs = torch.bmm(both.transpose(0, 1), g[:, :, None])[..., 0]
         m = m[-1]
         d, s = m * cost, m.sign()
         return torch.cat([signs, *map(_inner, (g, m, g, s, g, d, g), (m, m, s, s, d, d, g))], 1), self.sound[last]

@@ -14,28 +14,38 @@ from ..core.field import Field, count, inner
 from ..core.memory import Memory
 from ..core.part import Step
 
+DECAY = 0.9
+NOTHING = 1e-3  # an RMS below which weights begin at zero
+
 
 @final
 @dataclass(frozen=True)
 class AnchoredStep(Step, Chooser):
-    """A step as long as the way from the first weights, shrinking with time, longer while it falls short of the goal.
+    """A share of the way from the first weights, less with time and with the gradient, more while steps fall short.
 
-        r_n = max(floor, max_k rms(w_k - w_0))        c_n = cos(g_n, w_{n-2} - w_{n-1}), averaged with decay b
-        h_n = h_{n-1} + kappa c_n, in [log low, log high]       size_n = lr r_n e^(h_n) / sqrt(n + delay)
+        r_n = max(rms(w_0), reach max_k rms(w_k - w_0))  h_n = h_{n-1} + kappa c_n, in [log low, log high]
+        f_n = min(1, G_n / mean_k norm(g_k)^2)           q_n = (1 + n / delay)^-power
+        size_n = lr share r_n q_n e^(h_n) f_n^(fall / 2)
 
-    rms over all layers with such a step. A gradient that still points where the last step went says that this step was
-    short (the hypergradient of log size); one that points back, that it was long. Memory: `begin`, `last`, like the
-    parameter; single numbers, once. Units: the metric's directions have an RMS of about 1, or .2 for matrices; lr is a
-    factor around 1. Reference: ours, after DoG (arXiv 2302.12022) and hypergradient descent (arXiv 1703.04782).
+    r_n counts floor in place of rms(w_0) for weights that begin at zero. c_n averages cos(g_n, w_{n-2} - w_{n-1}) and
+    G_n norm(g_n)^2, with decay .9; norms are over all layers with such a step. A gradient that still points where the
+    last step went says that this step was short (the hypergradient of log size); one that points back, that it was
+    long. f_n: directions of fixed length walk on where the gradient has died away. Memory: `begin`, `last`, like the
+    parameter; single numbers, once. Units: directions of the metric have an RMS of about 1, of matrices .2; lr is a
+    factor around 1. Reference: ours, after DoG (arXiv 2302.12022) and hypergradient descent (arXiv 1703.04782); what
+    each factor is worth: docs/suite.md.
 
     >>> print(AnchoredStep())
     AnchoredStep(0.1)
     """
 
     floor: float = 0.1
+    share: float = 0.1
+    reach: float = 1.0
     delay: float = 100.0
+    power: float = 0.6
     kappa: float = 0.02
-    smoothing: float = 0.9
+    fall: float = 0.25
     low: float = 0.1
     high: float = 100.0
     scope: ClassVar[str] = "global"
@@ -43,38 +53,45 @@ class AnchoredStep(Step, Chooser):
     across: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.floor > 0.0 or not self.delay >= 0.0 or not self.kappa >= 0.0:
-            raise ValueError(f"Invalid {self}: floor is a length > 0; delay and kappa must not be negative.")
-        if not 0.0 <= self.smoothing < 1.0 or not 0.0 < self.low <= 1.0 <= self.high:
-            raise ValueError(f"Invalid {self}: smoothing lies in [0, 1), and low <= 1 <= high.")
+        if not min(self.floor, self.share, self.delay) > 0.0:
+            raise ValueError(f"Invalid {self}: floor (a length), share and delay (in steps) are > 0.")
+        if not (min(self.reach, self.power, self.kappa, self.fall) >= 0.0 and 0.0 < self.low <= 1.0 <= self.high):
+            raise ValueError(f"Invalid {self}: reach, power, kappa and fall are >= 0, and 0 < low <= 1 <= high.")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began, and where they were a step ago."""
         return {"begin": p.detach().clone(), "last": p.detach().clone()}
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
-        """`size`, `distance`, `cos`, `h` and how many steps were measured."""
+        """`size`, `distance`, `h`; the averages `cos`, `recent` (G), `all`; and how many steps were measured."""
         zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {name: zero.clone() for name in ("size", "distance", "cos", "h", "n")}
+        return {name: zero.clone() for name in ("size", "distance", "h", "cos", "recent", "all", "n")}
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
-        """norm(w - w_0)^2 and the number of coordinates; <g, last move>, norm(g)^2, norm(last move)^2."""
+        """norm(w - w_0)^2, norm(w_0)^2, coordinates; <g, last move>, norm(g)^2, norm(last move)^2."""
         assert aim.p is not None
         way, move = aim.p - mem.begin, mem.last - aim.p
         mem.last.copy_(aim.p)
-        return torch.stack([inner(way, way), count(g), inner(g, move), inner(g, g), inner(move, move)], -1)
+        lengths = inner(way, way), inner(mem.begin, mem.begin), count(g)
+        return torch.stack([*lengths, inner(g, move), inner(g, g), inner(move, move)], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
-        """distance, cos, h and size, in this order."""
-        way, size, won, g, move = measured.unbind(-1)
+        """distance, h, G and size, in this order."""
+        way, begin, numel, won, g, move = measured.unbind(-1)
         mem.n.add_(1)
-        mem.distance.copy_(torch.maximum(mem.distance, (way / size).sqrt()))
-        scale = (g * move).sqrt()
-        mem.cos.mul_(self.smoothing).add_(won / torch.where(scale > 0, scale, 1.0) * (1 - self.smoothing))
-        seen = 1 - self.smoothing ** (mem.n - 1)  # nothing has moved before the first step
-        mem.h.add_(mem.cos / torch.where(seen > 0, seen, 1.0) * self.kappa)
+        first = (begin / numel).sqrt()
+        reach = torch.maximum((way / numel).sqrt() * self.reach, torch.where(first < NOTHING, self.floor, first))
+        mem.distance.copy_(torch.maximum(mem.distance, reach))
+        length = (g * move).sqrt()
+        mem.cos.mul_(DECAY).add_(won / torch.where(length > 0, length, 1.0) * (1 - DECAY))
+        mem.h.add_(_fair(mem.cos, mem.n - 1) * self.kappa)  # nothing has moved before the first step
         mem.h.copy_(mem.h.clamp(math.log(self.low), math.log(self.high)))
-        mem.size.copy_(mem.distance.clamp(min=self.floor) * mem.h.exp() / (mem.n + self.delay).sqrt())
+        mem.recent.mul_(DECAY).add_(g * (1 - DECAY))
+        mem["all"].add_(g)
+        mean = mem["all"] / mem.n
+        fallen = (_fair(mem.recent, mem.n) / torch.where(mean > 0, mean, 1.0)).clamp(max=1.0) ** (self.fall / 2)
+        late = (1 + mem.n / self.delay) ** self.power
+        mem.size.copy_(mem.distance * self.share * mem.h.exp() * fallen / late)
 
     def scale(self, mem: Memory) -> Field | float:
         """What lr is multiplied by."""
@@ -83,3 +100,9 @@ class AnchoredStep(Step, Chooser):
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr size."""
         return mem.size * lr
+
+
+def _fair(average: Tensor, n: Tensor) -> Tensor:
+    """An average of n numbers that began at zero, without the share of that zero."""
+    seen = 1 - DECAY**n
+    return average / torch.where(seen > 0, seen, 1.0)

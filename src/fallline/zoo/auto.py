@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from ..combines import Averaged, Decoupled, Polynomial
-from ..core.part import Combine, Metric, Step
+from ..combines import Averaged, Decoupled, Polynomial, Weights
+from ..core.chooser import Chooser
+from ..core.part import Metric, Step
 from ..core.rule import Rule
-from ..filters import EMA
-from ..metrics import MatchRMS, SecondMoment, Spectral
+from ..metrics import MatchRMS, Spectral
 from ..steps import AnchoredStep
-from .routed import Engine, Group, Routed
+from .choice import Momentum
+from .routed import REST, Engine, Group, Routed
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-POLAR, ANCHORED, LATE = MatchRMS(Spectral()), AnchoredStep(), Averaged(Decoupled(), Polynomial(8))
+POLAR, ANCHORED, LATE = MatchRMS(Spectral()), AnchoredStep(), Polynomial(3)
 
 
 class Auto(Routed):
@@ -28,7 +30,7 @@ class Auto(Routed):
 
     One step size for all, found from how far the weights have come and how well steps are aimed. The parameters hold
     the weights that move; `with opt.averaged():` or `opt.follow(model)` lays in their average, which is what to
-    evaluate and keep. lr: a factor around 1, for schedulers. metric, step, combine: other parts, to see what each is
+    evaluate and keep. lr: a factor around 1, for schedulers. metric, step, average: other parts, to see what each is
     worth (docs/suite.md). Reference: ours; chosen on one half of the suite, reported on the other.
 
     >>> import torch
@@ -43,26 +45,29 @@ class Auto(Routed):
         self,
         params: nn.Module | Any,
         lr: float | Tensor = 1.0,
-        momentum: float = 0.8,
+        momentum: Momentum = 0.8,
         weight_decay: float = 0.0,
         *,
         metric: Metric = POLAR,
         step: Step = ANCHORED,
-        combine: Combine = LATE,
+        average: Weights | None = LATE,
         **engine: Unpack[Engine],
     ) -> None:
-        self.metric, self.size, self.combine = metric, step, combine
-        numbers = {"momentum": momentum, "weight_decay": weight_decay, "rest_betas": (momentum, 0.95), "rest_eps": 1e-8}
+        self.metric, self.size, self.late = metric, step, average
+        numbers = {"momentum": momentum, "nesterov": False, "weight_decay": weight_decay, **REST}
+        engine.setdefault("rest_betas", (0.8, 0.95))
         super().__init__(params, lr, numbers, **engine)
 
     def matrix(self, group: Group) -> Rule:
         """Average, polar factor."""
-        return self._speak(EMA(group["momentum"]), self.metric, group)
+        return self._ended(self.rule_of(self.unbiased(group), self.metric, group), group)
 
     def rest(self, group: Group) -> Rule:
         """Average, second moment."""
-        (beta1, beta2), eps = group["rest_betas"], group["rest_eps"]
-        return self._speak(EMA(beta1), SecondMoment(beta2, eps), group)
+        return self._ended(super().rest(group), group)
 
-    def _speak(self, remember: EMA, metric: Metric, group: Group) -> Rule:
-        return self.rule_of(remember, metric, group, step=self.size, combine=self.combine)
+    def _ended(self, rule: Rule, group: Group) -> Rule:
+        into, step = Decoupled(group["weight_decay"]), self.size
+        if rule.matrix and isinstance(step, Chooser) and step.judge:
+            step = replace(step, judge=None)  # type: ignore[call-arg]  # matrices are measured in a norm of their own
+        return replace(rule, step=step, combine=Averaged(into, self.late) if self.late else into)

@@ -7,6 +7,7 @@ from .adago import AdaGO
 from .adamuon import AdaMuon
 from .asgo import ASGO, DASGO
 from .auon import AuON
+from .auto import Auto
 from .deva import DeVA
 from .dion import Dion, Dion2, NorDion2
 from .egd import EGD
@@ -35,6 +36,7 @@ from .trust import TrustRegion
 from .turbo import TurboMuon
 
 MATRICES = (
+    Entry("auto", "ours", "average → spectral or second moment, step found, averaged", cast(Auto, 1.0)),
     Entry("adamw-sn", "arXiv 2411.07120", "EMA → subset norm, decay", cast(AdamWSN, 0.03)),
     Entry("snsm", "arXiv 2411.07120", "momentum in a subspace → subset norm", cast(SNSM, 0.03, rank=2, every=5)),
     Entry("muon", "K. Jordan 2024; torch.optim.Muon", "Nesterov average → spectral", cast(Muon, 0.01)),

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from fallline.race.suite.ablation import CHANGES, changed
+
 Words = dict[str, Any]
 Maker = Callable[[nn.Module, Words], list[Optimizer]]
 CONSTANT: tuple[str, ...] = ("constant",)
@@ -52,7 +54,7 @@ def muon(model: nn.Module, words: Words) -> list[Optimizer]:
 class Ours:
     """A named optimizer of Fallline with its own defaults, but for `numbers`; `whole`: it takes the model.
 
-    loss: its step wants to be told the loss. around: what is put around it, such as "Averages".
+    loss: its step wants to be told the loss. around: what is put around it, such as "Averages". change: of `ablation`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Ours:
     loss: bool = False
     around: str = ""
     numbers: tuple[tuple[str, Any], ...] = ()
+    change: str = ""
 
     @property
     def kind(self) -> Any:
@@ -72,7 +75,8 @@ class Ours:
         """The optimizer of a model."""
         import fallline
 
-        optimizer = self.kind(model if self.whole else trainable(model), **dict(self.numbers) | words)
+        numbers = dict(self.numbers) | (changed(self.change) if self.change else {}) | words
+        optimizer = self.kind(model if self.whole else trainable(model), **numbers)
         return [getattr(fallline, self.around)(optimizer) if self.around else optimizer]
 
 
@@ -86,6 +90,10 @@ MAKERS: dict[str, Maker] = {
     "DoG": Ours("DoG"),
     "DoG averaged": Ours("DoG", around="Averages"),
     "Auto": Ours("Auto", whole=True),
+    **{
+        f"Auto {name}": Ours("Auto", whole=True, change=name, around="ScheduleFree" if name == "schedule-free" else "")
+        for name in CHANGES
+    },
 }
 
 
@@ -147,12 +155,15 @@ TABLE = (
     Entrant("dog-averaged", "DoG averaged"),
     Entrant("auto", "Auto"),
 )
-ENTRANTS: dict[str, Entrant] = {entrant.name: entrant for entrant in TABLE}
+ABLATION = tuple(Entrant(f"auto {name}", f"Auto {name}") for name in CHANGES)
+ENTRANTS: dict[str, Entrant] = {entrant.name: entrant for entrant in (*TABLE, *ABLATION)}
 YARDSTICK = "adamw"  # sets the targets, so it always runs
 
 
 def entered(names: tuple[str, ...]) -> list[Entrant]:
-    """The entrants of these names and the yardstick; without names all."""
+    """The entrants of these names and the yardstick; without names all, but for ablations."""
     if unknown := [name for name in names if name not in ENTRANTS]:
         raise ValueError(f"--entrants is {', '.join(unknown)}; known are {', '.join(ENTRANTS)}.")
-    return [entrant for entrant in TABLE if not names or entrant.name in (YARDSTICK, *names)]
+    return [
+        entrant for entrant in ENTRANTS.values() if entrant.name in (YARDSTICK, *(names or [e.name for e in TABLE]))
+    ]
