@@ -23,7 +23,7 @@ def main() -> None:
     """Run, then rewrite the page."""
     words = sys.argv[1:]
     out = Path(words[words.index("--out") + 1]) if "--out" in words else OUT
-    command = (sys.executable, "-m", "fallline.cli", "race", "suite", "--shift", "--out", str(OUT), *words)
+    command = (sys.executable, "-m", "fallline.cli", "race", "suite", "--shift", "--ablate", "--out", str(OUT), *words)
     subprocess.run(command, check=True, cwd=ROOT)
     publish(out, DOCS)
 

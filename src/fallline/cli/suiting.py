@@ -35,6 +35,7 @@ def suite(
         bool, typer.Option("--quick", help="One seed, half the steps, thin sweeps: five minutes.")
     ] = False,
     shift: Annotated[bool, typer.Option("--shift", help="Also with learning rates wrong by up to 10 times.")] = False,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also Auto with each of its parts changed.")] = False,
     budget: Annotated[float, typer.Option(min=0, help="Hours after which no run starts; 0 is no limit.")] = 0.0,
     data: Annotated[Path | None, typer.Option(help="Folder of Fashion-MNIST's files: two more problems.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("runs/suite"),
@@ -47,7 +48,7 @@ def suite(
             console.print(f"Without {name}: {reason}.", highlight=False, soft_wrap=True)
         (out / "runs").mkdir(parents=True, exist_ok=True)
         with progress() as bar:
-            told = result(contest, meter(bar, contest), shift)
+            told = result(contest, meter(bar, contest), shift, ablate)
     except (ValueError, OSError) as error:  # TimeoutError among them
         console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -10,7 +10,7 @@ HALVES = {"all": "all", CHOSEN: "chosen", HELD_OUT: "held out"}
 
 def page(told: Record) -> str:
     """Scores, final losses by problem, problems with their targets, and on what it ran."""
-    return "\n".join((scores(told), losses(told), problems(told), footing(told)))
+    return "\n".join((scores(told), losses(told), *worth(told), problems(told), footing(told)))
 
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
@@ -77,6 +77,25 @@ def losses(told: Record) -> str:
     return f"**Mean final loss against tuned {told['yardstick']}**; inf is a failure\n\n" + grid(
         ["problem", *names], rows
     )
+
+
+def worth(told: Record) -> list[str]:
+    """The ablation: geometric means over problems, and every problem."""
+    rows = told.get("ablation") or []
+    if not rows:
+        return []
+    names = list(rows[0]["problems"])
+    lines = [
+        [
+            row["entrant"],
+            *("" if row[half] is None else f"{row[half]:.3f}" for half in HALVES),
+            *("inf" if row["problems"][name] is None else f"{row['problems'][name]:.2f}" for name in names),
+        ]
+        for row in rows
+    ]
+    meanings = "".join(f"- **{row['entrant']}**: {row['meaning']}\n" for row in rows[1:])
+    title = f"**What Auto's parts are worth**: final loss over tuned {told['yardstick']}'s; geometric means first\n\n"
+    return [title + grid(["", *HALVES.values(), *names], lines) + "\n" + meanings]
 
 
 def configuration(told: Record, problem: str) -> str:

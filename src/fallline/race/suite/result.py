@@ -7,13 +7,14 @@ from fallline.race.suite import standing
 from fallline.race.suite.entrant import YARDSTICK
 from fallline.race.suite.shift import robustness
 from fallline.race.suite.suite import Suite, Tick
+from fallline.race.suite.worth import ablation
 
 VERSION = 1
 TAUS = tuple(1 + k / 50 for k in range(151))  # where profiles are drawn
 
 
-def result(suite: Suite, tick: Tick, shift: bool) -> Record:
-    """Run what is missing, then write and return the results; `shift`: wrong learning rates, too."""
+def result(suite: Suite, tick: Tick, shift: bool, ablate: bool = False) -> Record:
+    """Run what is missing, then write and return the results; `shift`: wrong learning rates, `ablate`: Auto's parts."""
     runs = suite.runs(tick)
     found = standing.standings(runs)
     told = listed(
@@ -35,6 +36,7 @@ def result(suite: Suite, tick: Tick, shift: bool) -> Record:
             "seconds": round(sum(record["seconds"] for records in runs.values() for record in records)),
             "commits": sorted({str(record["commit"]) for records in runs.values() for record in records}),
             "shift": robustness(suite, runs, tick) if shift else None,
+            "ablation": ablation(suite, tick) if ablate else None,
         }
     )
     write_json(suite.out / "results.json", told)
