@@ -24,7 +24,7 @@ class Sufficient(Step, Chooser):
 
     One condition for all parameters, on the losses of both closures of the step, which must see the same batch. For a
     combine that takes two gradients, such as `Modelled`. c in (0, 1). Memory: `loss`, `before` (f(x)), `promised`
-    (<g, d>), `again`, once. Units: those of the direction.
+    (<g, d>), `again`, once. Units: lr as for Constant(). Reference: Armijo 1966.
 
     >>> print(Sufficient(0.5))
     Sufficient(0.5)

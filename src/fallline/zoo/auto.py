@@ -31,7 +31,8 @@ class Auto(Routed):
     One step size for all, found from how far the weights have come and how well steps are aimed. The parameters hold
     the weights that move; `with opt.averaged():` or `opt.follow(model)` lays in their average, which is what to
     evaluate and keep. lr: a factor around 1, for schedulers. metric, step, average: other parts, to see what each is
-    worth (docs/suite.md). Reference: ours; chosen on one half of the suite, reported on the other.
+    worth (docs/suite.md). Reference: ours. Its constants were chosen on one half of the suite; some of them were first
+    seen on problems of the author's own that resemble the other half (LOG.md).
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))

@@ -37,8 +37,13 @@ from .turbo import TurboMuon
 
 MATRICES = (
     Entry("auto", "ours", "average → spectral or second moment, step found, averaged", cast(Auto, 1.0)),
-    Entry("adamw-sn", "arXiv 2411.07120", "EMA → subset norm, decay", cast(AdamWSN, 0.03)),
-    Entry("snsm", "arXiv 2411.07120", "momentum in a subspace → subset norm", cast(SNSM, 0.03, rank=2, every=5)),
+    Entry("adamw-sn", "Nguyen & Nguyen, arXiv 2411.07120", "EMA → subset norm, decay", cast(AdamWSN, 0.03)),
+    Entry(
+        "snsm",
+        "Nguyen & Nguyen, arXiv 2411.07120",
+        "momentum in a subspace → subset norm",
+        cast(SNSM, 0.03, rank=2, every=5),
+    ),
     Entry("muon", "K. Jordan 2024; torch.optim.Muon", "Nesterov average → spectral", cast(Muon, 0.01)),
     Entry("muon-auto", CHOOSES, "probe, greedy → spectral", cast(Muon, 0.01, momentum="auto")),
     Entry(

@@ -49,7 +49,7 @@ VECTORS = (
     Entry(
         "qhadam",
         "Ma & Yarats, arXiv 1810.06801",
-        "quasi-hyperbolic average → and moment",
+        "quasi-hyperbolic average → quasi-hyperbolic moment",
         partial(QHAdam, lr=0.01, nus=(0.8, 0.9)),
     ),
     Entry("aggmo", "Lucas et al., arXiv 1804.00325", "heavy balls → Euclid", partial(AggMo, lr=0.01)),
@@ -123,7 +123,7 @@ VECTORS = (
     Entry("dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, distance over gradients", DoG),
     Entry("l-dog", "Ivgi et al., arXiv 2302.12022", "gradient → Euclid, each tensor's own distance", LDoG),
     Entry("dowg", "Khaled et al., arXiv 2305.16284", "gradient → Euclid, distance over weighted gradients", DoWG),
-    Entry("dadapt-sgd", "Defazio & Mishchenko, arXiv 2301.07733", "average → Euclid, a distance found", DAdaptSGD),
+    Entry("dadapt-sgd", "Defazio & Mishchenko, arXiv 2301.07733", "gradient → Euclid, a distance found", DAdaptSGD),
     Entry(
         "dadapt-adam", "Defazio & Mishchenko, arXiv 2301.07733", "average → second moment, a distance found", DAdaptAdam
     ),
@@ -134,7 +134,12 @@ VECTORS = (
     Entry(
         "alr-hb", "Wang et al., arXiv 2305.12939", "gradient → Euclid, Polyak's step, inertia", partial(ALRHB, lr=0.4)
     ),
-    Entry("momsps", "arXiv 2406.04142", "gradient → Euclid, Polyak's step, damped inertia", partial(MomSPS, lr=2.0)),
+    Entry(
+        "momsps",
+        "Oikonomou & Loizou, arXiv 2406.04142",
+        "gradient → Euclid, Polyak's step, damped inertia",
+        partial(MomSPS, lr=2.0),
+    ),
     Entry("momo", "Schaipp et al., arXiv 2305.07583", "average → Euclid, truncated model", partial(MoMo, lr=1.0)),
     Entry(
         "momo-adam",
@@ -142,14 +147,27 @@ VECTORS = (
         "EMA → second moment, truncated model",
         partial(MoMoAdam, lr=0.01),
     ),
-    Entry("sania", "arXiv 2312.17369", "gradient → squares, Newton's model to Polyak's target", partial(SANIA, lr=1.0)),
+    Entry(
+        "sania",
+        "Abdukhakimov et al., arXiv 2312.17369",
+        "gradient → squares, Newton's model to Polyak's target",
+        partial(SANIA, lr=1.0),
+    ),
     Entry("aegd", "Liu & Tian, arXiv 2010.05109", "gradient → Euclid, each coordinate's energy", partial(AEGD, lr=0.1)),
-    Entry("aegdm", "Liu & Tian, arXiv 2203.12191", "heavy ball → Euclid, each one's energy", partial(AEGDM, lr=0.02)),
+    Entry(
+        "aegdm",
+        "Liu & Tian, arXiv 2203.12191",
+        "heavy ball → Euclid, each coordinate's energy",
+        partial(AEGDM, lr=0.02),
+    ),
     Entry("aegdw", "Liu & Tian, arXiv 2010.05109", "AEGD, decay by lr", partial(AEGDW, lr=0.7)),
-    Entry("aepg", "arXiv 2310.06733", "gradient → second moment, one energy", partial(AEPG, lr=0.01)),
+    Entry("aepg", "Liu et al., arXiv 2310.06733", "gradient → second moment, one energy", partial(AEPG, lr=0.01)),
     Entry("induced", "published code", "EMA → Euclid, along the loss's graph", partial(InducedMetric, lr=0.1)),
     Entry(
-        "induced-log", "published code", "EMA → Euclid, along log's graph", partial(InducedMetric, lr=0.1, form="log")
+        "induced-log",
+        "published code",
+        "EMA → Euclid, along the graph of log loss",
+        partial(InducedMetric, lr=0.1, form="log"),
     ),
     Entry(
         "induced-rms",
@@ -162,7 +180,10 @@ VECTORS = (
         "adam-hd", "Baydin et al., arXiv 1703.04782", "EMA → second moment, lr that learns", partial(AdamHD, lr=0.01)
     ),
     Entry(
-        "normalized-sgd", "arXiv 2303.02854", "average → Euclid, a power of the norm", partial(NormalizedSGD, lr=0.05)
+        "normalized-sgd",
+        "Chen et al., arXiv 2303.02854",
+        "gradient → Euclid, a power of the norm",
+        partial(NormalizedSGD, lr=0.05),
     ),
     Entry(
         "adagrad-norm",
