@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -432,7 +434,7 @@ def test_one_scale_for_all_roles():
 # --- what the inner combine does ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("around", [Lookahead])
+@pytest.mark.parametrize("around", [Averages, Lookahead, partial(ScheduleFree, beta=0), ScheduleFree])
 def test_decay_by_lr_goes_on_inside(around):
     """Where x and y start together, one step is the base's; decay that goes by lr is a part of it."""
     begin = weights(((3, 2),), torch.float64)[0]
@@ -445,6 +447,15 @@ def test_decay_by_lr_goes_on_inside(around):
         ends.append(w.detach())
     assert_close(ends[0], begin.detach() * 0.8)
     assert_close(ends[1], ends[0])
+
+
+def test_decay_by_lr_leaves_the_average_where_it_is():
+    """PrimalAverage keeps y = (1 - b) z + b x, and fade moves z alone."""
+    part, y = PrimalAverage(0.9, combine=Steady(2.0)), torch.tensor([1.0], dtype=torch.float64)
+    mem, t = Memory(part.memory(y)), torch.tensor(1.0, dtype=torch.float64)
+    part.fade(y, 0.1, mem, t)
+    assert_close(mem.z, torch.tensor([0.8], dtype=torch.float64))
+    assert_close(part.settled(y, mem, t), torch.tensor([1.0], dtype=torch.float64))
 
 
 def test_mechanic_scales_decay_by_lr_too():

@@ -211,6 +211,12 @@ def test_dog_in_adams_metric():
     same(walked(opt), x)
 
 
+@pytest.mark.parametrize("eta", [0.0, -1.0, float("inf")])
+def test_dog_refuses_a_first_step_that_goes_nowhere(eta):
+    with pytest.raises(ValueError, match="Invalid first"):
+        DoG([Parameter(torch.ones(3))], init_eta=eta)
+
+
 def test_dog_refuses_directions_of_one_length():
     with pytest.raises(SlotError, match=r"OwnDual\(Sign"):
         Rule(Identity(), Sign(), DoGStep(), Decoupled(0.0))

@@ -74,6 +74,10 @@ class Averaged(Combine):
         """The combine's."""
         return self.combine.tangent(u, p, mem.within("combine"), t)
 
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """The combine's."""
+        self.combine.fade(p, lr, mem.within("combine"), t)
+
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """z <- combine(z, move), x <- x + c (z - x)."""
         self.combine.enter(p, move, size, mem.within("combine"), t)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.field import Field, lerp, lerp_
 from ..core.memory import Memory
 from ..core.part import Combine
+from .around import fades
 from .average import check_inner
 from .decay import Decoupled
 from .weight import Sizes, Weights
@@ -63,6 +64,13 @@ class PrimalAverage(Combine):
     def moved(self, p: Field, mem: Memory, t: Tensor) -> Field:
         """z."""
         return mem.z
+
+    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
+        """The combine's, of z; x stays where it is."""
+        if fades(self.combine):
+            old = mem.z.mul(1.0)
+            self.combine.fade(mem.z, lr, mem.within("combine"), t)
+            p.add_((mem.z - old).mul(1 - mem.b))
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """z <- combine(z, move - size decay y), x <- x + c (z - x), y <- (1 - b) z + b x, without a copy of x."""

@@ -78,6 +78,11 @@ class DoGStep(_Distance):
 
     first: float | None = None
 
+    def __post_init__(self) -> None:
+        _Distance.__post_init__(self)
+        if self.first is not None and not 0.0 < self.first < torch.inf:
+            raise ValueError(f"Invalid first: {self.first!r}; a step size > 0 to leave the place with, or None.")
+
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- max(r, norm(x - x_0)), sum <- sum + dual(g)^2, eta <- r / sqrt(sum)."""
         far, steep, begin = measured.unbind(-1)
