@@ -21,6 +21,7 @@ from fallline import (
     FanOut,
     FanRatio,
     Frobenius,
+    Hutchinson,
     Keller,
     KyFan,
     MatchRMS,
@@ -58,6 +59,7 @@ EXACT = Spectral(SVD())
 
 # What takes tensors of any shape, and what takes stacks of matrices.
 OF_MOMENTS = (
+    Hutchinson(0.9),
     MaxSecondMoment(0.9, 1e-12),
     FadingPeak(0.9, 1e-12),
     QuasiMoment(0.9, 0.7, 1e-12),
