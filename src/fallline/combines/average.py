@@ -11,6 +11,7 @@ from ..core.chooser import Chooser
 from ..core.field import Field, lerp_
 from ..core.memory import Memory
 from ..core.part import Combine
+from .around import AroundCombine
 from .decay import Decoupled
 from .weight import Polynomial, Weights
 
@@ -19,7 +20,7 @@ PLAIN, LATE = Decoupled(), Polynomial()
 
 @final
 @dataclass(frozen=True)
-class Averaged(Combine):
+class Averaged(AroundCombine):
     """Any way into the weights z, with an average x of them beside: it does not touch the training.
 
         z_{n+1} = combine(z_n, -step d_n)        x_{n+1} = x_n + w_n / (sum_k w_k) (z_{n+1} - x_n)
@@ -59,24 +60,11 @@ class Averaged(Combine):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average, and what weights and combine remember."""
-        inner = {f"combine.{name}": x for name, x in self.combine.memory(p).items()}
-        return {"x": p.detach().clone(), **self.weights.memory(p), **inner}
-
-    def misfit(self, p: Tensor) -> str | None:
-        """The combine's."""
-        return self.combine.misfit(p)
-
-    def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
-        """The combine's."""
-        return self.combine.gradient(g, p, mem.within("combine"), t)
+        return {"x": p.detach().clone(), **self.weights.memory(p), **self.held(p)}
 
     def tangent(self, u: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The combine's."""
         return self.combine.tangent(u, p, mem.within("combine"), t)
-
-    def fade(self, p: Field, lr: float | Tensor, mem: Memory, t: Tensor) -> None:
-        """The combine's."""
-        self.combine.fade(p, lr, mem.within("combine"), t)
 
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """z <- combine(z, move), x <- x + c (z - x)."""
