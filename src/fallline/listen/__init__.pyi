@@ -1,3 +1,4 @@
+from .advice import Advice, Recommendation
 from .alarm import Jumper
 from .ear import Ear
 from .estimate import Change, Curve, Estimate, Heard, Pay, Reading, Shape
@@ -6,6 +7,7 @@ from .record import Record
 from .sharpness import Sharpness
 
 __all__ = [
+    "Advice",
     "Change",
     "Curve",
     "Ear",
@@ -14,6 +16,7 @@ __all__ = [
     "Jumper",
     "Pay",
     "Reading",
+    "Recommendation",
     "Record",
     "Shape",
     "Sharpness",

@@ -145,17 +145,18 @@ class Heard:
 
     def json(self) -> dict[str, Any]:
         """Dicts, lists, numbers and words; None for what is not finite."""
-        plain: dict[str, Any] = _plain(self)
-        return plain
+        told: dict[str, Any] = plain(self)
+        return told
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
+    """Data classes as dicts, tuples as lists, what is not finite as None."""
     if is_dataclass(x):
-        return {f.name: _plain(getattr(x, f.name)) for f in fields(x)}
+        return {f.name: plain(getattr(x, f.name)) for f in fields(x)}
     if isinstance(x, dict):
-        return {key: _plain(value) for key, value in x.items()}
+        return {key: plain(value) for key, value in x.items()}
     if isinstance(x, tuple) and hasattr(x, "_asdict"):
-        return _plain(x._asdict())
+        return plain(x._asdict())
     if isinstance(x, tuple | list):
-        return [_plain(one) for one in x]
+        return [plain(one) for one in x]
     return None if isinstance(x, float) and not math.isfinite(x) else x
