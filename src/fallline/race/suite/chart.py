@@ -16,13 +16,14 @@ from fallline.race.suite.score import LIMIT
 from fallline.race.suite.shift import FACTORS
 
 UNTUNED = ("-default", "auto", "-cosine", "-averaged")
+COLORS = (*(color for color in ROUND if color != "#000000"), "#7F7F7F")  # black is ours; grey makes one more
 
 
 def look(told: Record, entrant: str) -> dict[str, Any]:
     """Colour and dash: an optimizer has one colour, its tuned sweep a dashed line; ours is black."""
     kinds = list(dict.fromkeys(family(name) for name in told["entrants"]))
     number = kinds.index(family(entrant))
-    color = "black" if family(entrant) == "auto" else ROUND[number % (len(ROUND) - 1)]
+    color = "black" if family(entrant) == "auto" else COLORS[number % len(COLORS)]
     tuned = not entrant.endswith(UNTUNED)
     dash = "--" if tuned else "-." if entrant.endswith(("-cosine", "-averaged")) else "-"
     return {
