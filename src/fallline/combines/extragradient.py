@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner, lerp
-from ..core.memory import Memory
+from ..core.field import Field, inner, lerp, over
+from ..core.memory import Memory, numbers
 from ..core.part import Combine
 from ..core.turn import opening, pick
 
@@ -37,7 +37,7 @@ class _Extragradient(Combine, Chooser):
         """`reach` (r), `omega`, `total` (of earlier omegas), `spread` (of g - m), `most` (of m); alpha eta of this
         gradient (`here`) and of the first (`trial`); shares of an average that the newest takes (`share`, `next`).
         """
-        return {name: torch.zeros((), dtype=torch.float64, device=device) for name in ("reach", *ZERO)}
+        return numbers(dict.fromkeys(("reach", *ZERO), 0.0), device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Lengths and angles of m, g and the way to y, which say how far x and y will be."""
@@ -57,7 +57,7 @@ class _Extragradient(Combine, Chooser):
         alpha, most = omega / r, torch.maximum(mem.most, mm)
         spread = torch.where(second, mem.spread + alpha**2 * change, mem.spread)
         root = self._root(mem.spread, spread, most)
-        here = torch.where(root > 0, alpha * r / root, 0.0)
+        here = over(alpha * r, root)
         trial = torch.where(second, mem.trial, here)
         far = torch.maximum(_length(ww, wm, xx, trial), _length(ww, wg, yy, here))
         reach = torch.where(second, self._reach(r, far), r)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field, lerp, lerp_
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Combine
 from .around import fades
 from .average import check_inner
@@ -53,9 +53,8 @@ class PrimalAverage(Combine):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The weights that move, where between them and the average y lies, and what the average's weights need."""
-        b = torch.full((), self.beta, dtype=torch.float64, device=p.device)
         inner = {f"combine.{name}": x for name, x in self.combine.memory(p).items()}
-        return {"z": p.detach().clone(), "b": b, **self.weights.memory(p), **inner}
+        return {"z": p.detach().clone(), "b": number(self.beta, p.device), **self.weights.memory(p), **inner}
 
     def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The combine's, at y."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Filter
 from ..statistics import response
 from .average import check_decay
@@ -89,7 +89,7 @@ class NesterovEMA(Filter):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average, and the product of all momenta."""
-        return {"m": torch.zeros_like(p), "product": torch.ones((), dtype=torch.float64, device=p.device)}
+        return {"m": torch.zeros_like(p), "product": number(1.0, p.device)}
 
     def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
         """m <- beta m + (1 - beta) g,  P <- mu P."""

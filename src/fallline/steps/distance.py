@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
 
 
@@ -39,8 +39,7 @@ class _Distance(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`r` (0: no step yet), `sum`, and `eta`, the step size."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {"r": zero, "sum": zero + self.eps, "eta": zero.clone()}
+        return numbers({"r": 0.0, "sum": self.eps, "eta": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """norm(x - x_0)^2, dual(g)^2 and norm(x_0)^2."""
@@ -50,10 +49,6 @@ class _Distance(Step, Chooser):
     def scale(self, mem: Memory) -> Field | float:
         """eta."""
         return mem.eta
-
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr eta."""
-        return mem.eta.mul(lr)
 
 
 @final
@@ -89,7 +84,7 @@ class DoGStep(_Distance):
         least = begin.sqrt().add(1.0).mul(self.start if self.first is None else 0.0)
         mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
         mem.sum.add_(steep)
-        eta = mem.r / torch.where(mem.sum > 0, mem.sum, torch.inf).sqrt()
+        eta = over(mem.r, mem.sum.sqrt())
         mem.eta.copy_(eta if self.first is None else torch.where(mem.r > 0, eta, self.first))
 
 
@@ -116,4 +111,4 @@ class DoWGStep(_Distance):
         least = begin.sqrt().add(1.0).mul(self.start)
         mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
         mem.sum.add_(mem.r.square() * steep)
-        mem.eta.copy_(mem.r.square() / torch.where(mem.sum > 0, mem.sum, torch.inf).sqrt())
+        mem.eta.copy_(over(mem.r.square(), mem.sum.sqrt()))

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.field import Field, over
+from ..core.memory import Memory, number, numbers
 from ..core.part import Ball, Metric, Preconditioner, Step
-from .polyak import number, over, slope
+from .polyak import slope
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class NormSum(_Dual):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """v_0^2."""
-        return {"factor": number(0.0, device), "sum": number(self.start**2, device)}
+        return numbers({"factor": 0.0, "sum": self.start**2}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """v^2 <- v^2 + N'^2, factor <- 1 / v."""
@@ -150,7 +150,7 @@ class QuadraticModel(_Dual):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, and `factor`."""
-        return {"factor": number(0.0, device), "loss": number(0.0, device)}
+        return numbers({"factor": 0.0, "loss": 0.0}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """The smaller root, written so that nothing cancels."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Step
 from ..core.turn import closing, opening, pick
 
@@ -51,8 +51,7 @@ class AdGDStep(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`eta` and `theta`."""
-        eta = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"eta": eta, "theta": torch.full_like(eta, torch.inf)}
+        return numbers({"eta": self.start, "theta": torch.inf}, device)
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """g <- g_k - g_{k-1}."""

@@ -10,19 +10,9 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Step
-
-
-def number(value: float, device: torch.device) -> Tensor:
-    """A decision of one number, as it is at first."""
-    return torch.full((), value, dtype=torch.float64, device=device)
-
-
-def over(a: Tensor, b: Tensor) -> Tensor:
-    """a / b where b > 0, else 0: without a slope there is nowhere to go."""
-    return a / b.where(b > 0, torch.inf)
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class _Share(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, and `share`, 0 as long as none was: with delay=1 the first step stands still."""
-        return {"loss": number(0.0, device), "share": number(0.0, device)}
+        return numbers({"loss": 0.0, "share": 0.0}, device)
 
     def scale(self, mem: Memory) -> Field | float:
         """The share."""
@@ -123,7 +113,7 @@ class SmoothPolyak(_Gap):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`cap`, besides."""
-        return {"loss": number(0.0, device), "share": number(0.0, device), "cap": number(1.0, device)}
+        return numbers({"loss": 0.0, "share": 0.0, "cap": 1.0}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """share <- min(growth cap, found), cap <- share."""

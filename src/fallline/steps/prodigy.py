@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
 
 
@@ -58,8 +58,7 @@ class ProdigyStep(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`d`, `now` (d as this step uses it), `peak` (the largest d_hat), `r`."""
-        first = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"d": first, "now": first.clone(), "peak": first.clone(), "r": torch.zeros_like(first)}
+        return numbers({"d": self.start, "now": self.start, "peak": self.start, "r": 0.0}, device)
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + lr d^2 g."""
@@ -90,7 +89,7 @@ class ProdigyStep(Step, Chooser):
         """r <- b r + its share, peak <- max(peak, c r / N'(s)), d <- min(peak, growth d)."""
         won, dual = measured.unbind(-1)
         mem.r.mul_(self.beta).add_(won)
-        found = mem.r * self.coefficient / dual.where(dual > 0, torch.inf)
+        found = over(mem.r * self.coefficient, dual)
         mem.peak.copy_(torch.maximum(mem.peak, found))
         mem.d.copy_(torch.where(mem.d == self.start, mem.peak, torch.minimum(mem.peak, mem.d * self.growth)))
 
