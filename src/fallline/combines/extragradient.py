@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_start
 from ..core.field import Field, inner, lerp, over
 from ..core.memory import Memory, numbers
 from ..core.part import Combine
@@ -130,8 +130,7 @@ class UDoGExtragradient(_Extragradient):
     start: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; r_0 is a share > 0 of 1 + norm(x_0), far below any step.")
+        check_start(self.start, "r_0 is a share > 0 of 1 + norm(x_0), far below any step")
 
     def _first(self, begin: Tensor) -> Tensor:
         return (begin + 1) * self.start

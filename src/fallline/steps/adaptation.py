@@ -8,10 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_start
 from ..core.field import Field, inner, over
 from ..core.memory import Memory, number, numbers
 from ..core.part import Metric, Step
+from ..statistics.average import unbiased
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class _Adaptation(Step, Chooser):
     early: ClassVar[bool] = True  # s and what the metric has learned are those of the step before
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; d_0 is a length > 0, far below any sensible step.")
+        check_start(self.start, "d_0 is a length > 0, far below any sensible step")
         if not self.growth > 1.0:
             raise ValueError(f"Invalid growth: {self.growth!r}; d grows by a factor > 1 at most.")
 
@@ -131,17 +131,13 @@ class DAdaptAverage(_Adaptation):
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + w g, in units of d_0."""
-        mem.now.copy_(mem.d * self._unbiased(t))
+        mem.now.copy_(mem.d * unbiased(self.betas, t))
         mem.weight.copy_(mem.now * lr / self.start)
         mem.s.mul_(self.beta).add_(g.mul(mem.weight))
 
-    def _unbiased(self, t: Tensor) -> float | Tensor:
-        b1, b2 = self.betas or (0.0, 0.0)
-        return (1 - b2**t).sqrt() / (1 - b1**t) if self.betas else 1.0
-
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """w <g, M s> and N'(b s + w g)."""
-        weight = mem.d * aim.lr * self._unbiased(t) / self.start
+        weight = mem.d * aim.lr * unbiased(self.betas, t) / self.start
         return torch.cat([self.won(g, mem, aim) * weight, aim.dual(mem.s.mul(self.beta) + g.mul(weight))], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_scope, check_start
 from ..core.field import Field, over
 from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
@@ -26,12 +26,10 @@ class _Distance(Step, Chooser):
     as_long: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.scope not in ("global", "parameter"):
-            raise ValueError(f"Invalid scope: {self.scope!r}; 'global' (DoG) or 'parameter' (each for itself, L-DoG).")
-        if not 0.0 < self.start < torch.inf or not 0.0 <= self.eps < torch.inf:
-            raise ValueError(
-                f"Invalid {self}: start is a share of 1 + norm(x_0), > 0; eps, before any gradient, is >= 0."
-            )
+        check_scope(self.scope)
+        check_start(self.start, "r_0 is a share > 0 of 1 + norm(x_0)")
+        if not 0.0 <= self.eps < torch.inf:
+            raise ValueError(f"Invalid eps: {self.eps!r}; what the sum holds before any gradient is >= 0.")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began."""
@@ -45,6 +43,10 @@ class _Distance(Step, Chooser):
         """norm(x - x_0)^2, dual(g)^2 and norm(x_0)^2."""
         assert aim.p is not None
         return torch.cat([aim.squares(aim.p - mem.begin), aim.dual_squares(g), aim.squares(mem.begin)], -1)
+
+    def reach(self, far: Tensor, least: Tensor, mem: Memory) -> None:
+        """r <- max(r, norm(x - x_0)), from its square; least: r_0."""
+        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
 
     def scale(self, mem: Memory) -> Field | float:
         """eta."""
@@ -81,8 +83,7 @@ class DoGStep(_Distance):
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- max(r, norm(x - x_0)), sum <- sum + dual(g)^2, eta <- r / sqrt(sum)."""
         far, steep, begin = measured.unbind(-1)
-        least = begin.sqrt().add(1.0).mul(self.start if self.first is None else 0.0)
-        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
+        self.reach(far, begin.sqrt().add(1.0).mul(self.start if self.first is None else 0.0), mem)
         mem.sum.add_(steep)
         eta = over(mem.r, mem.sum.sqrt())
         mem.eta.copy_(eta if self.first is None else torch.where(mem.r > 0, eta, self.first))
@@ -108,7 +109,6 @@ class DoWGStep(_Distance):
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- max(r, norm(x - x_0)), sum <- sum + r^2 dual(g)^2, eta <- r^2 / sqrt(sum)."""
         far, steep, begin = measured.unbind(-1)
-        least = begin.sqrt().add(1.0).mul(self.start)
-        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
+        self.reach(far, begin.sqrt().add(1.0).mul(self.start), mem)
         mem.sum.add_(mem.r.square() * steep)
         mem.eta.copy_(over(mem.r.square(), mem.sum.sqrt()))

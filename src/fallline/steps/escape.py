@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_start
 from ..core.field import Field, over
 from ..core.memory import Memory, number
 from ..core.part import Step
@@ -38,8 +38,7 @@ class EscapeVelocity(Step, Chooser):
     of_output: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; a first step is a length > 0, and doubles from there.")
+        check_start(self.start, "a first step is a length > 0, and doubles from there")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began."""

@@ -12,7 +12,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_scope, check_start
 from ..core.field import Field, over
 from ..core.memory import Memory, number, numbers
 from ..core.part import Ball, Metric, Preconditioner, Step
@@ -54,12 +54,6 @@ def dual(measured: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(linear, a, a.square()), torch.where(linear, torch.ones_like(a), a)
 
 
-def check_scope(scope: str) -> None:
-    """Raise unless it is one of the two."""
-    if scope not in ("global", "parameter"):
-        raise ValueError(f'Invalid scope: {scope!r}; "global", one size for all, or "parameter", one for each.')
-
-
 @final
 @dataclass(frozen=True)
 class NormSum(_Dual):
@@ -80,8 +74,7 @@ class NormSum(_Dual):
 
     def __post_init__(self) -> None:
         check_scope(self.scope)
-        if not self.start > 0.0:
-            raise ValueError(f"Invalid start: {self.start!r}; v_0 > 0, small beside a gradient's norm.")
+        check_start(self.start, "v_0 > 0, small beside a gradient's norm")
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """v_0^2."""

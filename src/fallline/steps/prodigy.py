@@ -8,10 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_start
 from ..core.field import Field, over
 from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
+from ..statistics.average import unbiased
 
 
 @final
@@ -45,8 +46,7 @@ class ProdigyStep(Step, Chooser):
     across: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; d_0 is a length > 0, far below any sensible step.")
+        check_start(self.start, "d_0 is a length > 0, far below any sensible step")
         if not 0.0 <= self.beta < 1.0 or not self.coefficient > 0.0 or not self.growth > 1.0:
             raise ValueError(f"Invalid {self}: beta lies in [0, 1), the coefficient is > 0 and growth > 1.")
         if not all(0.0 <= b < 1.0 for b in self.betas or ()):
@@ -63,11 +63,7 @@ class ProdigyStep(Step, Chooser):
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + lr d^2 g."""
         mem.now.copy_(mem.d)
-        mem.s.mul_(self.beta).add_(g.mul(self._weight(1.0 if self.safeguard else self._rate(lr, t), mem)))
-
-    def _rate(self, lr: float | Tensor, t: Tensor) -> float | Tensor:
-        b1, b2 = self.betas or (0.0, 0.0)
-        return lr * (1 - b2**t).sqrt() / (1 - b1**t) if self.betas else lr
+        mem.s.mul_(self.beta).add_(g.mul(self._weight(1.0 if self.safeguard else lr * unbiased(self.betas, t), mem)))
 
     def _weight(self, rate: float | Tensor, mem: Memory) -> Tensor:
         return mem.now.square() * rate / self.start
@@ -82,7 +78,7 @@ class ProdigyStep(Step, Chooser):
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """lr d^2 <g, w_0 - w> and N'(s)."""
-        weight = self._weight(self._rate(aim.lr, t), mem)
+        weight = self._weight(aim.lr * unbiased(self.betas, t), mem)
         return torch.cat([aim.won(g, mem.begin) * weight, aim.dual(mem.s)], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
@@ -99,4 +95,4 @@ class ProdigyStep(Step, Chooser):
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr d_old."""
-        return mem.now * self._rate(lr, t)
+        return mem.now * lr * unbiased(self.betas, t)
