@@ -39,6 +39,7 @@ class Best(AroundCombine, Chooser):
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
     hears: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if type(self.combine).memory is not Combine.memory or self.combine.matrix or self.combine.walks > 1:

@@ -112,6 +112,7 @@ class Chooser(Part):
     of_output: ClassVar[bool] = False  # a step that measures what the metric will be asked
     as_long: ClassVar[bool] = False  # a step for metrics whose directions are as long as gradients: it adds up squares
     hears: ClassVar[bool] = False  # the loss of the step is laid into its decision `loss` before it measures
+    spends: ClassVar[bool] = True  # one that hears goes as far as that loss allows: two apart would go twice as far
 
     def circle(self, metric: Metric) -> type[Metric] | None:
         """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""

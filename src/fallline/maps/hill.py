@@ -39,6 +39,7 @@ class Hill(Map, Chooser):
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
     hears: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not all(0.0 <= b < 1.0 for b in self.betas) or not self.eps >= 0.0:

@@ -55,6 +55,8 @@ class ElementEnergy(_Energy):
     ElementEnergy(1.0)
     """
 
+    spends: ClassVar[bool] = False
+
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """All of the energy."""
         return {"r": torch.ones_like(p)}

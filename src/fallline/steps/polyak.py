@@ -77,8 +77,10 @@ class Polyak(_Gap):
 
     <u, d(u)>, summed over all layers, is N'(u)^2 for a preconditioner, such as norm(u)^2 for Euclid(), and N'(u) for a
     ball, where lr bounds a length. Groups of different lr share one factor. f is the loss of the batch, which must be
-    able to come near lb. Memory: `loss`, `share`, once. Units: lr as for Constant(). f = loss scaled by a: the same
-    steps as long as lr does not bind. Reference: Loizou et al., arXiv 2002.10542; Berrada et al., arXiv 1906.05661.
+    able to come near lb. maximize: f is what falls, minus the loss, and -lb the most that the loss can be. Memory:
+    `loss`, `share`, once. Units: lr as for Constant(). f = loss scaled by a: the same steps as long as lr does not
+    bind. One device: two would each go as far as the loss allows, and are refused. Reference: Loizou et al., arXiv
+    2002.10542; Berrada et al., arXiv 1906.05661.
 
     >>> print(Polyak(0.5))
     Polyak(0.5)
