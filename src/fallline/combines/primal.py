@@ -29,8 +29,8 @@ class PrimalAverage(Combine):
 
     with d_n made of gradients at y_n, which the parameters hold; `opt.eval()` lays x into them. Memory: `z`, like the
     parameter; `b`, that of the present y, and what the weights w remember, once. x is solved from y and z, so narrow
-    weights want write="kahan". b in (0, 1], 1: gradients at the average (primal averaging); of b -> 0 see `Averaged`.
-    Reference: Defazio et al., arXiv 2405.15682.
+    weights want write="kahan". b in (0, 1], 1: gradients at the average (primal averaging); of b -> 0 see
+    `IterateAverage`. Reference: Defazio et al., arXiv 2405.15682.
 
     >>> y, t = torch.zeros(1), torch.tensor(1.0, dtype=torch.float64)
     >>> mem = Memory(PrimalAverage(0.9).memory(y))
@@ -46,7 +46,9 @@ class PrimalAverage(Combine):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.beta, (int, float)) and 0.0 < self.beta <= 1.0):
-            raise ValueError(f"Invalid beta: {self.beta!r}; it lies in (0, 1]. For 0 take Averaged(weights=Sizes()).")
+            raise ValueError(
+                f"Invalid beta: {self.beta!r}; it lies in (0, 1]. At 0 take IterateAverage(weights=Sizes())."
+            )
         if not self.decay >= 0.0:
             raise ValueError(f"Invalid weight_decay value: {self.decay}")
         check_inner(self, self.combine, flat=True)

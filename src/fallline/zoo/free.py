@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..combines import Averaged, Decoupled, PrimalAverage, Sizes
+from ..combines import Decoupled, IterateAverage, PrimalAverage, Sizes
 from ..core.part import Combine, Metric, Step
 from ..core.rule import Rule
 from ..filters import Identity
@@ -23,7 +23,7 @@ Group = dict[str, Any]
 def free(beta: float, decay: float, r: float, power: float, combine: Combine | None = None) -> Combine:
     """Schedule-free's way into the weights; at beta = 0 steps are taken as without it, with the average beside."""
     if beta == 0:
-        return Averaged(Decoupled(decay) if combine is None else combine, Sizes(r, power))
+        return IterateAverage(Decoupled(decay) if combine is None else combine, Sizes(r, power))
     return PrimalAverage(beta, decay, Sizes(r, power), Decoupled() if combine is None else combine)
 
 
