@@ -17,7 +17,6 @@ from torch.testing import assert_close
 from fallline import (
     SGD,
     Anchor,
-    Averaged,
     CheckpointError,
     Constant,
     Coupled,
@@ -29,6 +28,7 @@ from fallline import (
     FrankWolfe,
     Frobenius,
     Identity,
+    IterateAverage,
     Polynomial,
     PrimalAverage,
     ProdigyStep,
@@ -55,7 +55,12 @@ INSIDE = (
     PrimalAverage(0.5, 0.0, Uniform(2), FrankWolfe(2.0)),
     PrimalAverage(0.9, 0.0, Polynomial(), Anchor()),
 )
-BESIDE = (Averaged(), Averaged(Anchor(), Exponential(0.9)), Averaged(FixedNorm(), Uniform()), Averaged(TwoSided()))
+BESIDE = (
+    IterateAverage(),
+    IterateAverage(Anchor(), Exponential(0.9)),
+    IterateAverage(FixedNorm(), Uniform()),
+    IterateAverage(TwoSided()),
+)
 
 
 def double(*shapes):
@@ -138,7 +143,7 @@ def test_exponential_is_uncorrected_over_one_minus_beta_to_the_n():
         lambda: PrimalAverage(0.9, -1.0),
         lambda: PrimalAverage(combine=FixedNorm()),
         lambda: PrimalAverage(combine=PrimalAverage()),
-        lambda: Averaged(PrimalAverage()),
+        lambda: IterateAverage(PrimalAverage()),
     ],
 )
 def test_numbers_are_checked(wrong):
@@ -155,7 +160,7 @@ def test_numbers_are_checked(wrong):
 def test_an_average_beside_does_not_touch_the_training(combine):
     metric = Frobenius() if combine.matrix else Euclid()
     runs = []
-    for end in (combine, Averaged(combine, Uniform())):
+    for end in (combine, IterateAverage(combine, Uniform())):
         params = [Parameter(x) for x in double((5, 4), (3, 6))]
         opt = Descent([{"params": params, "foreach": True}], Rule(Identity(), metric, Constant(), end), lr=0.02)
         seen = []
@@ -172,7 +177,7 @@ def test_an_average_beside_does_not_touch_the_training(combine):
 
 def test_narrow_weights_are_averaged_in_the_width_of_the_state():
     p = Parameter(torch.ones(1, dtype=torch.bfloat16))
-    opt = Descent([p], Rule(Identity(), Sign(), Constant(), Averaged(Decoupled(), Exponential(0.999))), lr=1e-2)
+    opt = Descent([p], Rule(Identity(), Sign(), Constant(), IterateAverage(Decoupled(), Exponential(0.999))), lr=1e-2)
     walk(opt, [[torch.full_like(p, (-1.0) ** n)] for n in range(100)])
     assert opt.state[p]["combine.x"].dtype == torch.float32
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fallline import SGD, AdamW, Cone, Greedy, Lion
+from fallline import SGD, SPS, AdamW, Cone, Greedy, Lion
 from fallline.core.error import NonFiniteError
 from fallline.core.kernel.launch import Launch
 from fallline.core.kernel.printed import Printed
@@ -211,3 +211,12 @@ def test_a_graph_needs_a_step_before_it():
         p.grad = torch.ones_like(p)
     with pytest.raises(RuntimeError, match="Take a few steps"), torch.cuda.graph(torch.cuda.CUDAGraph()):
         opt.step()
+
+
+def test_a_step_that_spends_the_loss_is_refused_on_two_devices():
+    a, b = (torch.nn.Parameter(torch.ones(2, device=device)) for device in ("cpu", "cuda"))
+    opt, loss = SPS([a, b]), a.square().sum() + b.square().sum().cpu()
+    loss.backward()
+    with pytest.raises(ValueError, match="parameters on cpu and cuda:0 decide apart"):
+        opt.step(loss=loss)
+    assert a.detach().equal(torch.ones(2)) and b.detach().cpu().equal(torch.ones(2))

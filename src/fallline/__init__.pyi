@@ -2,7 +2,6 @@ import torch
 
 from .combines import (
     Anchor,
-    Averaged,
     Best,
     Conversion,
     Coupled,
@@ -13,6 +12,7 @@ from .combines import (
     FrankWolfe,
     FrobeniusSphere,
     Inertia,
+    IterateAverage,
     LowRankPair,
     Modelled,
     ObliqueSphere,
@@ -328,7 +328,6 @@ __all__ = [
     "AnchoredStep",
     "AuON",
     "Auto",
-    "Averaged",
     "Averages",
     "Awake",
     "Bank",
@@ -408,6 +407,7 @@ __all__ = [
     "InducedStep",
     "Inertia",
     "IntrinsicMuon",
+    "IterateAverage",
     "KLShampoo",
     "Kahan",
     "Kaon",

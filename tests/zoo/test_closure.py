@@ -99,23 +99,27 @@ def extragradient(grad, x0, steps, start=1e-6, diameter=None):
         def average(last):
             return sum(w * x for w, x in zip(omegas, [*later, last], strict=True)) / sum(omegas)
 
+        def near(x):
+            way = x - x0
+            return x if diameter is None else x0 + way * min(1.0, diameter / math.sqrt(2) / float(way.norm()))
+
         m = grad(average(y))
         most = max(most, float(m.square().sum()))
         eta = r / math.sqrt(spread + most) if diameter is None else 2 * diameter / math.sqrt(1 + spread)
-        later.append(x := y - alpha * eta * m)
+        later.append(x := near(y - alpha * eta * m))
         g = grad(sum(w * x for w, x in zip(omegas, later, strict=True)) / sum(omegas))
         spread += float(alpha**2 * (g - m).square().sum())
         eta = r / math.sqrt(spread + most) if diameter is None else eta
-        y = y - alpha * eta * g
+        y = near(y - alpha * eta * g)
         yield sum(w * x for w, x in zip(omegas, later, strict=True)) / sum(omegas), x
 
 
-@pytest.mark.parametrize("kind", ["u-dog", "unixgrad"])
-def test_extragradient_is_the_loop(kind):
+@pytest.mark.parametrize("diameter", [None, 1.5, 20.0], ids=["u-dog", "unixgrad in a corner", "unixgrad"])
+def test_extragradient_is_the_loop(diameter):
     f, grad, x0 = problem()
     params = split(x0)
-    how = {"start": 0.01} if kind == "u-dog" else {"diameter": 1.5}
-    opt = UDoG(params, reps_rel=0.01) if kind == "u-dog" else UniXGrad(params, diameter=1.5)
+    how = {"start": 0.01} if diameter is None else {"diameter": diameter}
+    opt = UDoG(params, reps_rel=0.01) if diameter is None else UniXGrad(params, diameter=diameter)
     for w, _ in extragradient(grad, x0, 15, **how):
         run(opt, params, f, 1)
         with opt.averaged():
@@ -135,6 +139,16 @@ def test_extragradient_converges_faster_than_gradients_do():
     with opt.averaged():
         assert f(joined(params)) < best / 4
     assert opt.report()["groups"][0]["effective_lr"] > 1
+
+
+def test_unixgrad_stays_in_its_ball_whatever_the_noise():
+    source, params = torch.Generator().manual_seed(0), split(torch.ones(12, dtype=F64))
+    opt = UniXGrad(params, diameter=2.0)
+    for _ in range(100):
+        push = 10 * torch.randn(12, generator=source, dtype=F64)  # the same in both, so that no step sees it as noise
+        run(opt, params, lambda x, push=push: (push * x).sum(), 1)
+        with opt.averaged():
+            assert (joined(params) - 1).norm() <= math.sqrt(2) * (1 + 1e-12)
 
 
 def test_loss_scale_does_not_matter_to_u_dog():

@@ -214,6 +214,29 @@ def test_the_units_of_the_loss_do_not_matter_where_the_cap_does_not_bind(name, s
     close(run(lambda p: build(p, 1e9, **free), scale=scale), run(lambda p: build(p, 1e9, **free)), 1e-9)
 
 
+@pytest.mark.parametrize("name", ["SPS", "AliG", "ALRSMAG", "ALRHB", "MomSPS", "MoMo", "MoMoAdam", "SANIA"])
+def test_what_is_maximized_is_the_negative_loss_and_has_its_lower_bound(name):
+    build = getattr(fl, name)
+    assert run(build).equal(run(lambda p: build(p, maximize=True), scale=-1.0))
+    up = {} if name == "AliG" else {"lb": 0.0}
+    assert run(lambda p: build(p, maximize=True, **up)).equal(begin())  # minus this loss lies below 0, always
+
+
+def test_two_that_would_each_spend_the_whole_loss_are_refused():
+    class Two(Descent):
+        def sentence(self, group):
+            metric = fl.Euclid() if group["flat"] else fl.Sign()
+            return Rule(fl.Identity(), metric, fl.QuadraticModel(), fl.Decoupled())
+
+    a, b = (Parameter(torch.ones(2)) for _ in range(2))
+    opt = Two([{"params": [a], "flat": True}, {"params": [b], "flat": False}], lr=1.0)
+    loss = (a * b).sum()
+    loss.backward()
+    with pytest.raises(ValueError, match=r"metrics of several kinds decide apart, so together .* Constant\(\)"):
+        opt.step(loss=loss)
+    assert a.detach().equal(torch.ones(2))
+
+
 @pytest.mark.parametrize("lr", [1.0, 1000.0])
 @pytest.mark.parametrize("name", ["SPS", "AliG", "MoMo", "MoMoAdam", "ALRHB", "MomSPS", "SANIA"])
 def test_interpolated_least_squares_converges_for_any_cap(name, lr):

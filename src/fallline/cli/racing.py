@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -74,35 +75,23 @@ def race(
     workload, family, names = entrants(workload, optimizer)
     if schedule not in SCHEDULES:
         raise typer.BadParameter(f"{schedule!r}; choose constant, cosine or both", param_hint="--schedule")
+    lrs, momenta, candidates = numbers(lr, "--lr"), numbers(momentum, "--momentum"), numbers(bank, "--bank") or None
+    given = Plan("", family, lrs, momenta, candidates, SCHEDULES[schedule], seeds, steps, quick, controls, names)
+    for contest in prepared(given, workload, out, data, workers or os.cpu_count() or 1):
+        one(contest)
+
+
+def prepared(given: Plan, workloads: list[str], out: Path, data: Path | None, workers: int) -> list[Race]:
+    """The races, once all can begin; ends with a sentence where something cannot."""
     try:
-        contests = [
-            Race(
-                Plan(
-                    name,
-                    family,
-                    numbers(lr, "--lr"),
-                    numbers(momentum, "--momentum"),
-                    numbers(bank, "--bank") or None,
-                    SCHEDULES[schedule],
-                    seeds,
-                    steps,
-                    quick,
-                    controls,
-                    names,
-                ).filled(),
-                out,
-                data,
-                workers or os.cpu_count() or 1,
-            )
-            for name in expand(workload)
-        ]
+        plans = [replace(given, workload=name).filled() for name in expand(workloads)]
+        contests = [Race(plan, out, data, workers) for plan in plans]
         for contest in contests:
             contest.prepare()
     except (ValueError, OSError) as error:
         console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    for contest in contests:
-        one(contest)
+    return contests
 
 
 def one(contest: Race) -> None:

@@ -1,5 +1,5 @@
 from .anchor import Anchor
-from .average import Averaged
+from .average import IterateAverage
 from .best import Best
 from .conditional import FrankWolfe
 from .conversion import Conversion, DoubleConversion
@@ -22,7 +22,6 @@ from .weight import Exponential, Polynomial, Sizes, Uncorrected, Uniform, Weight
 
 __all__ = [
     "Anchor",
-    "Averaged",
     "Best",
     "Conversion",
     "Coupled",
@@ -33,6 +32,7 @@ __all__ = [
     "FrankWolfe",
     "FrobeniusSphere",
     "Inertia",
+    "IterateAverage",
     "LowRankPair",
     "Modelled",
     "ObliqueSphere",

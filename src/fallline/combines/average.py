@@ -20,7 +20,7 @@ PLAIN, LATE = Decoupled(), Polynomial()
 
 @final
 @dataclass(frozen=True)
-class Averaged(AroundCombine):
+class IterateAverage(AroundCombine):
     """Any way into the weights z, with an average x of them beside: it does not touch the training.
 
         z_{n+1} = combine(z_n, -step d_n)        x_{n+1} = x_n + w_n / (sum_k w_k) (z_{n+1} - x_n)
@@ -29,7 +29,7 @@ class Averaged(AroundCombine):
     Memory: `x`, like the parameter, and what weights and combine remember.
 
     >>> import torch
-    >>> z, part = torch.zeros(1), Averaged()
+    >>> z, part = torch.zeros(1), IterateAverage()
     >>> mem = Memory(part.memory(z))
     >>> for n in (1.0, 2.0): part.enter(z, torch.ones(1), 0.1, mem, torch.tensor(n))
     >>> z, mem.x
@@ -84,5 +84,5 @@ def check_inner(part: Combine, combine: Combine, flat: bool = False) -> None:
     if flat and (not combine.elementwise or combine.matrix or type(combine).tangent is not Combine.tangent):
         raise ValueError(
             f"{name} takes gradients at an average, which does not lie where {combine} keeps the weights. Take "
-            f"Averaged({combine}), an average beside them."
+            f"IterateAverage({combine}), an average beside them."
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field, count
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Combine
 from ..core.turn import pick
 from .around import AroundCombine
@@ -39,6 +39,7 @@ class Best(AroundCombine, Chooser):
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
     hears: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if type(self.combine).memory is not Combine.memory or self.combine.matrix or self.combine.walks > 1:
@@ -50,8 +51,7 @@ class Best(AroundCombine, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """The loss, the lowest so far, and whether this one is lower."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {"loss": zero, "low": torch.full_like(zero, torch.inf), "better": zero.clone()}
+        return numbers({"loss": 0.0, "low": torch.inf, "better": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Nothing: the loss says it all."""

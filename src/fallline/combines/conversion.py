@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.chooser import Aim, Chooser
 from ..core.dice import uniform
 from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Combine
 from ..core.turn import opening, pick
 
@@ -44,12 +44,11 @@ class _Conversion(Combine, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`kept`: what the ball leaves of the step."""
-        return {"kept": torch.ones((), dtype=torch.float64, device=device)}
+        return {"kept": number(1.0, device)}
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """min(1, D / norm(step))."""
-        long = measured[..., 0].sqrt()
-        mem.kept.copy_((self.radius / long.where(long > 0, 1.0)).clamp(max=1.0))
+        mem.kept.copy_((self.radius / measured[..., 0].sqrt()).clamp(max=1.0))  # all is left of no step
 
     def settled(self, p: Field, mem: Memory, t: Tensor) -> Field:
         """x."""

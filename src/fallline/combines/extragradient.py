@@ -9,13 +9,13 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner, lerp
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_start
+from ..core.field import Field, inner, lerp, over
+from ..core.memory import Memory, numbers
 from ..core.part import Combine
 from ..core.turn import opening, pick
 
-ZERO = ("omega", "total", "spread", "most", "here", "trial", "share", "next")
+ZERO = ("omega", "total", "spread", "most", "here", "trial", "share", "next", "out", "strayed")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class _Extragradient(Combine, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`reach` (r), `omega`, `total` (of earlier omegas), `spread` (of g - m), `most` (of m); alpha eta of this
-        gradient (`here`) and of the first (`trial`); shares of an average that the newest takes (`share`, `next`).
+        gradient (`here`) and of the first (`trial`); shares of an average that the newest takes (`share`, `next`), and
+        of the way from x_0 that a set takes back, from this gradient's point (`out`) and the first's (`strayed`).
         """
-        return {name: torch.zeros((), dtype=torch.float64, device=device) for name in ("reach", *ZERO)}
+        return numbers(dict.fromkeys(("reach", *ZERO), 0.0), device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Lengths and angles of m, g and the way to y, which say how far x and y will be."""
@@ -57,14 +58,16 @@ class _Extragradient(Combine, Chooser):
         alpha, most = omega / r, torch.maximum(mem.most, mm)
         spread = torch.where(second, mem.spread + alpha**2 * change, mem.spread)
         root = self._root(mem.spread, spread, most)
-        here = torch.where(root > 0, alpha * r / root, 0.0)
+        here = over(alpha * r, root)
         trial = torch.where(second, mem.trial, here)
-        far = torch.maximum(_length(ww, wm, xx, trial), _length(ww, wg, yy, here))
-        reach = torch.where(second, self._reach(r, far), r)
+        x, y = _length(ww, wm, xx, trial), _length(ww, wg, yy, here)
+        reach = torch.where(second, self._reach(r, torch.maximum(x, y)), r)
+        out = self._beyond(torch.where(second, y, x))
+        strayed = torch.where(second, mem.strayed, out)
         total = torch.where(second, mem.total + omega, mem.total)
         after = torch.where(second, omega + reach, omega)
         share = torch.where(second, mem.share, omega / (total + omega))
-        found = reach, after, total, spread, most, here, trial, share, after / (total + after)
+        found = reach, after, total, spread, most, here, trial, share, after / (total + after), out, strayed
         for name, x in zip(("reach", *ZERO), found, strict=True):
             mem[name].copy_(x)
 
@@ -75,6 +78,10 @@ class _Extragradient(Combine, Chooser):
     @abstractmethod
     def _reach(self, r: Tensor, far: Tensor) -> Tensor:
         """r after the weights have been so far away."""
+
+    @abstractmethod
+    def _beyond(self, far: Tensor) -> Tensor:
+        """The share of a way so long that leads out of the set where weights must stay."""
 
     @abstractmethod
     def _root(self, before: Tensor, spread: Tensor, most: Tensor) -> Tensor:
@@ -88,7 +95,9 @@ class _Extragradient(Combine, Chooser):
     def enter(self, p: Field, move: Field, size: Field | float, mem: Memory, t: Tensor) -> None:
         """x <- y - alpha eta m, p <- their average; then y <- y - alpha eta g, p <- the average of all x and y."""
         first, y = opening(t), mem.y + move.mul(mem.here)
-        x = pick(first, y, mem.y - mem.m.mul(mem.trial * size))
+        x = mem.y - mem.m.mul(mem.trial * size)
+        y, x = y - (y - mem.begin).mul(mem.out), x - (x - mem.begin).mul(mem.strayed)
+        x = pick(first, y, x)
         mean = lerp(mem.mean, x, mem.share)
         p.copy_(pick(first, mean, lerp(mean, y, mem.next)))
         mem.mean.copy_(pick(first, mem.mean, mean))
@@ -130,14 +139,16 @@ class UDoGExtragradient(_Extragradient):
     start: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; r_0 is a share > 0 of 1 + norm(x_0), far below any step.")
+        check_start(self.start, "r_0 is a share > 0 of 1 + norm(x_0), far below any step")
 
     def _first(self, begin: Tensor) -> Tensor:
         return (begin + 1) * self.start
 
     def _reach(self, r: Tensor, far: Tensor) -> Tensor:
         return torch.maximum(r, far)
+
+    def _beyond(self, far: Tensor) -> Tensor:
+        return torch.zeros_like(far)
 
     def _root(self, before: Tensor, spread: Tensor, most: Tensor) -> Tensor:
         return (spread + most).sqrt()
@@ -150,8 +161,10 @@ class UniXGradient(_Extragradient):
 
         eta_t = 2 D / sqrt(1 + sum_{k<t} alpha_k^2 norm(g_k - m_k)^2),    for x and y
 
-    Without the projection onto a set of diameter D. Memory and use as `UDoGExtragradient`. diameter > 0: a length of
-    weights. Reference: Kavis, Levy, Bach & Cevher, arXiv 1910.13857, and public code.
+    x and y stay in the ball around x_0 where norm(a - b)^2 / 2 <= D^2 for all a and b, so of radius D / sqrt(2): the
+    nearest point of it replaces those outside. Without it steps of noise grow until all is lost. Memory and use as
+    `UDoGExtragradient`. diameter > 0: a length of weights, too large rather than too small. Reference: Kavis, Levy,
+    Bach & Cevher, arXiv 1910.13857; that the set is such a ball is ours.
 
     >>> print(UniXGradient(2.0))
     UniXGradient(2.0)
@@ -168,6 +181,9 @@ class UniXGradient(_Extragradient):
 
     def _reach(self, r: Tensor, far: Tensor) -> Tensor:
         return r
+
+    def _beyond(self, far: Tensor) -> Tensor:
+        return (1 - self.diameter / 2**0.5 / far).clamp(min=0.0)
 
     def _root(self, before: Tensor, spread: Tensor, most: Tensor) -> Tensor:
         return (before + 1).sqrt() / 2

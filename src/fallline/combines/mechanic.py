@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner
+from ..core.field import Field, inner, over
 from ..core.memory import Memory
 from ..core.part import Combine
 from .around import AroundCombine, fades
@@ -78,7 +78,7 @@ class OuterScale(AroundCombine, Chooser):
         won, pull, g2, w2 = measured[..., None].unbind(-2)
         b = torch.tensor(self.betas, dtype=measured.dtype, device=measured.device)
         total = mem.s.sum(-1, keepdim=True)
-        h = won + pull * total * self.decay * (g2 / w2.where(w2 > 0, torch.inf)).sqrt()
+        h = won + pull * total * self.decay * over(g2, w2).sqrt()
         mem.m.copy_(torch.maximum(mem.m * b, h.abs()))
         mem.v.mul_(b**2).add_(h**2)
         mem.r.mul_(b).sub_(mem.s * h).clamp_(min=0.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Combine
 from ..core.turn import opening, pick
 
@@ -49,8 +49,7 @@ class Modelled(Combine, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`a` and `b`."""
-        one = torch.ones((), dtype=torch.float64, device=device)
-        return {"a": one, "b": one * 0.0}
+        return numbers({"a": 1.0, "b": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """|g|^2, <y, g>, |y|^2."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field, lerp, lerp_
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Combine
 from .around import fades
 from .average import check_inner
@@ -29,8 +29,8 @@ class PrimalAverage(Combine):
 
     with d_n made of gradients at y_n, which the parameters hold; `opt.eval()` lays x into them. Memory: `z`, like the
     parameter; `b`, that of the present y, and what the weights w remember, once. x is solved from y and z, so narrow
-    weights want write="kahan". b in (0, 1], 1: gradients at the average (primal averaging); of b -> 0 see `Averaged`.
-    Reference: Defazio et al., arXiv 2405.15682.
+    weights want write="kahan". b in (0, 1], 1: gradients at the average (primal averaging); of b -> 0 see
+    `IterateAverage`. Reference: Defazio et al., arXiv 2405.15682.
 
     >>> y, t = torch.zeros(1), torch.tensor(1.0, dtype=torch.float64)
     >>> mem = Memory(PrimalAverage(0.9).memory(y))
@@ -46,16 +46,17 @@ class PrimalAverage(Combine):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.beta, (int, float)) and 0.0 < self.beta <= 1.0):
-            raise ValueError(f"Invalid beta: {self.beta!r}; it lies in (0, 1]. For 0 take Averaged(weights=Sizes()).")
+            raise ValueError(
+                f"Invalid beta: {self.beta!r}; it lies in (0, 1]. At 0 take IterateAverage(weights=Sizes())."
+            )
         if not self.decay >= 0.0:
             raise ValueError(f"Invalid weight_decay value: {self.decay}")
         check_inner(self, self.combine, flat=True)
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The weights that move, where between them and the average y lies, and what the average's weights need."""
-        b = torch.full((), self.beta, dtype=torch.float64, device=p.device)
         inner = {f"combine.{name}": x for name, x in self.combine.memory(p).items()}
-        return {"z": p.detach().clone(), "b": b, **self.weights.memory(p), **inner}
+        return {"z": p.detach().clone(), "b": number(self.beta, p.device), **self.weights.memory(p), **inner}
 
     def gradient(self, g: Field, p: Field, mem: Memory, t: Tensor) -> Field:
         """The combine's, at y."""

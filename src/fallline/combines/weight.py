@@ -9,8 +9,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, many
-from ..core.memory import Memory
+from ..core.field import Field, many, over
+from ..core.memory import Memory, numbers
 from ..core.part import Part
 
 
@@ -135,8 +135,7 @@ class Sizes(Weights):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The sum of the weights so far, and the longest step."""
-        zero = torch.zeros((), dtype=torch.float64, device=p.device)
-        return {"sum": zero, "peak": zero.clone()}
+        return numbers({"sum": 0.0, "peak": 0.0}, p.device)
 
     def share(self, size: Field | float, mem: Memory, t: Tensor) -> Tensor:
         """w / sum w; 0 while nothing has moved."""
@@ -144,7 +143,7 @@ class Sizes(Weights):
         mem.peak.copy_(torch.maximum(mem.peak, length))
         w = t**self.r * mem.peak**self.p
         mem.sum.add_(w)
-        return w / torch.where(mem.sum > 0, mem.sum, 1.0)
+        return over(w, mem.sum)
 
 
 def _check_decay(beta: float) -> None:

@@ -95,6 +95,9 @@ class Aim:
         return rows / x.places[0].ranks if seen_by_all else rows  # type: ignore[attr-defined]
 
 
+SCOPES = ("global", "parameter")
+
+
 class Chooser(Part):
     """A part that reads inner products of the whole scope before it acts.
 
@@ -109,6 +112,7 @@ class Chooser(Part):
     of_output: ClassVar[bool] = False  # a step that measures what the metric will be asked
     as_long: ClassVar[bool] = False  # a step for metrics whose directions are as long as gradients: it adds up squares
     hears: ClassVar[bool] = False  # the loss of the step is laid into its decision `loss` before it measures
+    spends: ClassVar[bool] = True  # one that hears goes as far as that loss allows: two apart would go twice as far
 
     def circle(self, metric: Metric) -> type[Metric] | None:
         """Which of those that have an equal such part decide together: those who are judged in one kind of geometry."""
@@ -144,6 +148,18 @@ class Chooser(Part):
     @abstractmethod
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """measured [scopes, numbers]; writes the decisions, each [scopes, ...], in place."""
+
+
+def check_scope(scope: str) -> None:
+    """Raise unless it is one of the two."""
+    if scope not in SCOPES:
+        raise ValueError(f"Invalid scope: {scope!r}; 'global', one decision for all, or 'parameter', one for each.")
+
+
+def check_start(start: float, meaning: str) -> None:
+    """Raise unless what a decision begins with is a number > 0; meaning: the rest of the sentence."""
+    if not (isinstance(start, (int, float)) and 0.0 < start < torch.inf):
+        raise ValueError(f"Invalid start: {start!r}; {meaning}.")
 
 
 def check_choosers(rule: Any) -> None:

@@ -236,6 +236,11 @@ def count(x: Field) -> Tensor:
     )
 
 
+def over(a: Tensor | float, b: Tensor) -> Tensor:
+    """a / b where b > 0, else 0: where there is nothing to divide by there was nothing to share out."""
+    return a / b.where(b > 0, torch.inf)
+
+
 def peaks(x: Field) -> Tensor:
     """max |x|, one number per tensor: [1] or [k], float64; NaN and infinity show in it."""
     return torch.stack([n.double() for n in torch._foreach_norm(tensors_of(x), torch.inf)])

@@ -13,7 +13,7 @@ from .memory import kept_unless
 from .section import Section
 
 if TYPE_CHECKING:
-    from .plan import Plan
+    from .plan import Plan, Scope
 
 
 def hears(sections: list[Section]) -> list[str]:
@@ -48,6 +48,8 @@ def _home(sections: list[Section]) -> torch.device:
 def tell(plan: Plan, loss: Tensor | None, fit: bool | Tensor) -> None:
     """Lay the loss into the decisions of those who asked for it, as the loss that is to fall: where it is to be
     maximized, its negative, as gradients are."""
+    if loss is not None:
+        _refuse_apart(plan.scopes)
     for scope in plan.scopes:
         if scope.part.hears and loss is not None:
             held, signs = scope.held["loss"], {bool(chunk.group["maximize"]) for chunk in scope.chunks}
@@ -56,3 +58,18 @@ def tell(plan: Plan, loss: Tensor | None, fit: bool | Tensor) -> None:
             with kept_unless(fit, lambda held=held: held):  # type: ignore[misc]
                 for x in held:
                     x.copy_(loss.neg() if True in signs else loss)
+
+
+def _refuse_apart(scopes: list[Scope]) -> None:
+    """Raise where parameters that decide apart would each go as far as the whole loss allows."""
+    spending = [scope for scope in scopes if scope.part.hears and scope.part.spends]
+    for scope in spending:
+        apart = [other for other in spending if (other.slot, other.part) == (scope.slot, scope.part)]
+        if len(apart) > 1:
+            devices = sorted({str(other.chunks[0].clock.device) for other in apart})
+            why = f"on {' and '.join(devices)}" if len(devices) > 1 else "with metrics of several kinds"
+            raise ValueError(
+                f"{scope.part} goes as far as the loss allows, but parameters {why} decide apart, so together they "
+                "would go twice as far. Train all of them on one device and by metrics of one kind, or take a step "
+                "that does not read the loss, such as Constant()."
+            )

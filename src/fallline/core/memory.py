@@ -53,6 +53,16 @@ class Memory:
         return Memory({name: tensors_of(x)[0] for name, x in self._fields.items()})
 
 
+def number(value: float, device: torch.device) -> Tensor:
+    """A number that is remembered once, whatever the parameter's dtype: 0-d float64."""
+    return torch.full((), value, dtype=torch.float64, device=device)
+
+
+def numbers(first: dict[str, float], device: torch.device) -> dict[str, Tensor]:
+    """Several of them, by name."""
+    return {name: number(value, device) for name, value in first.items()}
+
+
 def real(x: Tensor) -> Tensor:
     """A complex tensor as pairs of real numbers, a number as a vector of one, anything else as it is; always a view.
 

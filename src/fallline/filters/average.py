@@ -20,9 +20,43 @@ def check_decay(name: str, value: float) -> None:
         raise ValueError(f"Invalid {name}: {value!r}; a decay factor lies in [0, 1).")
 
 
+@dataclass(frozen=True)
+class _Average(Filter):
+    """What filters around one average have in common: m_n = beta m_{n-1} + (1 - beta) g_n, from 0."""
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        check_decay("beta", self.beta)
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The average."""
+        return {"m": torch.zeros_like(p)}
+
+    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
+        """m <- beta m + (1 - beta) g."""
+        mem.m.lerp_(g, 1 - self.beta)
+
+    def momentum(self, mem: Memory) -> float:
+        """beta."""
+        return self.beta
+
+
+@dataclass(frozen=True)
+class _Mixed(_Average):
+    """Those that mix it with the gradient of now: nu, the weight of the average."""
+
+    nu: float = 1.0
+
+    def __post_init__(self) -> None:
+        _Average.__post_init__(self)
+        if not 0.0 <= self.nu < float("inf"):
+            raise ValueError(f"Invalid nu: {self.nu!r}; the weight of the average is a number >= 0.")
+
+
 @final
 @dataclass(frozen=True)
-class EMA(Filter):
+class EMA(_Average):
     """Exponential average, unbiased from the first step (Adam's first moment).
 
         m_n = beta m_{n-1} + (1 - beta) g_n          u_n = m_n / (1 - beta^n)
@@ -36,17 +70,6 @@ class EMA(Filter):
 
     beta: float = 0.9
 
-    def __post_init__(self) -> None:
-        check_decay("beta", self.beta)
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The average."""
-        return {"m": torch.zeros_like(p)}
-
-    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """m <- beta m + (1 - beta) g."""
-        mem.m.lerp_(g, 1 - self.beta)
-
     def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """m / (1 - beta^n)."""
         return mem.m.div(1 - self.beta**t)
@@ -58,10 +81,6 @@ class EMA(Filter):
     def gain(self, mem: Memory, t: Tensor) -> Tensor:
         """1."""
         return torch.ones_like(t)
-
-    def momentum(self, mem: Memory) -> float:
-        """beta."""
-        return self.beta
 
 
 @final
@@ -113,7 +132,7 @@ class Primed(Filter):
 
 @final
 @dataclass(frozen=True)
-class QuasiHyperbolic(Filter):
+class QuasiHyperbolic(_Mixed):
     """The gradient mixed with its exponential average: two numbers that cover many published momenta.
 
         m_n = beta m_{n-1} + (1 - beta) g_n          u_n = (1 - nu) g_n + nu m_n
@@ -126,22 +145,6 @@ class QuasiHyperbolic(Filter):
     >>> QuasiHyperbolic(0.5, 1.0).taps(3).tolist()
     [0.5, 0.25, 0.125]
     """
-
-    beta: float
-    nu: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_decay("beta", self.beta)
-        if not 0.0 <= self.nu < float("inf"):
-            raise ValueError(f"Invalid nu: {self.nu!r}; the weight of the average is a number >= 0.")
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The average."""
-        return {"m": torch.zeros_like(p)}
-
-    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """m <- beta m + (1 - beta) g."""
-        mem.m.lerp_(g, 1 - self.beta)
 
     def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """(1 - nu) g + nu m."""
@@ -158,7 +161,3 @@ class QuasiHyperbolic(Filter):
     def gain(self, mem: Memory, t: Tensor) -> Tensor:
         """1 - nu beta^n."""
         return 1 - self.nu * self.beta**t
-
-    def momentum(self, mem: Memory) -> float:
-        """beta."""
-        return self.beta

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..core.chooser import Aim, Chooser, Scale, Selector
 from ..core.error import SlotError
 from ..core.field import Field, count, each
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Filter, Metric
 from ..statistics import response
 from ..statistics.alignment import scored, tally, untangle
@@ -148,7 +148,7 @@ def _pairs(filters: tuple[QuasiHyperbolic, ...], device: torch.device) -> tuple[
 
 @lru_cache(maxsize=16)
 def _one(device: torch.device) -> Tensor:
-    return torch.ones((), dtype=torch.float64, device=device)
+    return number(1.0, device)
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field, lerp_
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Filter
 from ..statistics import response
 from .average import check_decay
@@ -94,8 +94,7 @@ class TwoAverages(Filter):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Both averages, and what of the long one's start is left."""
-        lost = torch.ones((), dtype=torch.float64, device=p.device)
-        return {"m": torch.zeros_like(p), "l": torch.zeros_like(p), "lost": lost}
+        return {"m": torch.zeros_like(p), "l": torch.zeros_like(p), "lost": number(1.0, p.device)}
 
     def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
         """m and l take in g."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.chooser import Aim, Selector
 from ..core.error import SlotError
 from ..core.field import Field, count, each, lerp, lerp_
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.place import Runs
 from ..statistics.response import moving
 from ..statistics.sample import runs, sample
@@ -49,8 +49,7 @@ class Probe(Candidates):
         seen = sample(p) if p.numel() else p
         side_by_side = seen.new_zeros(len(self.filters), *seen.shape)  # one place in memory for what is read together
         sampled = {f"m{k}": m for k, m in enumerate(side_by_side)} if self.measures else {}
-        numbers = {name: torch.zeros((), dtype=torch.float64, device=p.device) for name in ("sum", "energy")}
-        return {"m": torch.zeros_like(p), **numbers, **sampled}
+        return {"m": torch.zeros_like(p), **numbers({"sum": 0.0, "energy": 0.0}, p.device), **sampled}
 
     def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
         """The candidates take in the sample; the full buffer waits for the choice."""

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Filter
 from ..statistics import response
-from .average import check_decay
+from .average import _Mixed, check_decay
 
 
 @final
 @dataclass(frozen=True)
-class QuasiEMA(Filter):
+class QuasiEMA(_Mixed):
     """The gradient mixed with its unbiased average: `QuasiHyperbolic` without its slow start (QHAdam).
 
         m_n = beta m_{n-1} + (1 - beta) g_n          u_n = (1 - nu) g_n + nu m_n / (1 - beta^n)
@@ -28,22 +28,6 @@ class QuasiEMA(Filter):
     >>> round(float(QuasiEMA(0.9, 0.7).taps(20).sum()), 12)
     1.0
     """
-
-    beta: float
-    nu: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_decay("beta", self.beta)
-        if not 0.0 <= self.nu < float("inf"):
-            raise ValueError(f"Invalid nu: {self.nu!r}; the weight of the average is a number >= 0.")
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The average."""
-        return {"m": torch.zeros_like(p)}
-
-    def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """m <- beta m + (1 - beta) g."""
-        mem.m.lerp_(g, 1 - self.beta)
 
     def output(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """(1 - nu) g + nu m / (1 - beta^n)."""
@@ -58,10 +42,6 @@ class QuasiEMA(Filter):
     def gain(self, mem: Memory, t: Tensor) -> Tensor:
         """1."""
         return torch.ones_like(t)
-
-    def momentum(self, mem: Memory) -> float:
-        """beta."""
-        return self.beta
 
 
 @final
@@ -89,7 +69,7 @@ class NesterovEMA(Filter):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average, and the product of all momenta."""
-        return {"m": torch.zeros_like(p), "product": torch.ones((), dtype=torch.float64, device=p.device)}
+        return {"m": torch.zeros_like(p), "product": number(1.0, p.device)}
 
     def remember(self, g: Field, mem: Memory, t: Tensor) -> None:
         """m <- beta m + (1 - beta) g,  P <- mu P."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field, count
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Map
 
 
@@ -39,6 +39,7 @@ class Hill(Map, Chooser):
     measures: ClassVar[bool] = True
     across: ClassVar[bool] = True
     hears: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not all(0.0 <= b < 1.0 for b in self.betas) or not self.eps >= 0.0:
@@ -52,9 +53,7 @@ class Hill(Map, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """The loss and the last one, the sign, the steps since it changed, and whether it has just now."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        rest = {"sign": zero + 1, "age": zero.clone(), "turned": zero.clone()}
-        return {"loss": zero, "last": torch.full_like(zero, torch.inf), **rest}
+        return numbers({"loss": 0.0, "last": torch.inf, "sign": 1.0, "age": 0.0, "turned": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Nothing: the loss says it all."""

@@ -8,6 +8,7 @@ from typing import final
 
 from torch import Tensor
 
+from ..core.field import over
 from ..core.part import Part
 
 
@@ -63,9 +64,8 @@ class QuasiNorm(Curve):
             raise ValueError(f"Invalid q: {self.q!r}; a Schatten norm has an exponent in (0, inf).")
 
     def __call__(self, s: Tensor) -> Tensor:
-        top = s.amax(-1, keepdim=True)
-        x = s / top.where(top > 0, 1)  # first, or a small q overflows
-        x = x / x.pow(self.q).where(x > 0, 0).sum(-1, keepdim=True).pow(1 / self.q).where(top > 0, 1)
+        x = over(s, s.amax(-1, keepdim=True))  # first, or a small q overflows
+        x = over(x, x.pow(self.q).where(x > 0, 0).sum(-1, keepdim=True).pow(1 / self.q))
         return x.pow(self.q - 1).where(x > 0, 0)
 
 

@@ -44,20 +44,9 @@ def check_squares(beta: float, eps: float) -> None:
         raise ValueError(f"Invalid epsilon value: {eps}")
 
 
-@final
 @dataclass(frozen=True)
-class SecondMoment(Diagonal):
-    """A coordinate costs what its gradient usually measures (RMSprop, Adam).
-
-        v_n = beta v_{n-1} + (1 - beta) g_n^2       D = sqrt(v_n / (1 - beta^n)) + eps       direction(u) = u / D
-
-    It watches the raw gradient g and shapes what the filter made of it, u. Unit ball: sum_i D_i w_i^2 <= 1.
-    Memory: `v`, like the parameter. Units: the direction has none, so lr is a weight per step.
-    beta: decay in [0, 1); eps > 0 in units of the gradient. Reference: Kingma & Ba, arXiv 1412.6980; torch.optim.Adam.
-
-    >>> print(SecondMoment(0.99))
-    SecondMoment(0.99)
-    """
+class Squares(Diagonal):
+    """What costs made of averaged squares have in common: v_n = beta v_{n-1} + (1 - beta) g_n^2, from 0."""
 
     beta: float = 0.999
     eps: float = 1e-8
@@ -72,6 +61,22 @@ class SecondMoment(Diagonal):
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- beta v + (1 - beta) g^2."""
         average_(mem.v, g.square(), 1 - self.beta)  # a square may overflow
+
+
+@final
+@dataclass(frozen=True)
+class SecondMoment(Squares):
+    """A coordinate costs what its gradient usually measures (RMSprop, Adam).
+
+        v_n = beta v_{n-1} + (1 - beta) g_n^2       D = sqrt(v_n / (1 - beta^n)) + eps       direction(u) = u / D
+
+    It watches the raw gradient g and shapes what the filter made of it, u. Unit ball: sum_i D_i w_i^2 <= 1.
+    Memory: `v`, like the parameter. Units: the direction has none, so lr is a weight per step.
+    beta: decay in [0, 1); eps > 0 in units of the gradient. Reference: Kingma & Ba, arXiv 1412.6980; torch.optim.Adam.
+
+    >>> print(SecondMoment(0.99))
+    SecondMoment(0.99)
+    """
 
     def cost(self, mem: Memory, t: Tensor) -> Field:
         """sqrt(v / (1 - beta^n)) + eps."""

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, each
+from ..core.field import Field, each, over
 from ..core.memory import Memory
 from ..core.part import Metric
 from .bent import Bent
@@ -55,4 +55,4 @@ class Grafted(Bent):
 
 def _sized(d: Tensor, like: Tensor) -> Tensor:
     have, want = (torch.linalg.matrix_norm(x, keepdim=True) for x in (d, like))
-    return d * torch.where(have > 0, want / have, 0)
+    return d * over(want, have)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.field import Field
 from ..core.memory import Memory
 from ..statistics.average import average_
-from .diagonal import Diagonal, check_squares
+from .diagonal import Diagonal, Squares, check_squares
 
 
 @final
@@ -159,7 +159,7 @@ class Surprise(Diagonal):
 
 @final
 @dataclass(frozen=True)
-class Rectified(Diagonal):
+class Rectified(Squares):
     """Adam's cost only once it is known well enough; before that every coordinate costs 1 (RAdam).
 
         rho_n = rho - 2 n beta^n / (1 - beta^n),   rho = 2 / (1 - beta) - 1
@@ -172,20 +172,6 @@ class Rectified(Diagonal):
     >>> print(Rectified(0.99))
     Rectified(0.99)
     """
-
-    beta: float = 0.999
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        check_squares(self.beta, self.eps)
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """The average of squares."""
-        return {"v": torch.zeros_like(p)}
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """v <- beta v + (1 - beta) g^2."""
-        average_(mem.v, g.square(), 1 - self.beta)
 
     def cost(self, mem: Memory, t: Tensor) -> Field:
         """(sqrt(v) + eps) a + b, where a = 0 and b = 1 as long as too little is known."""

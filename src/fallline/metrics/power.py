@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def unit(x: Tensor, length: Tensor) -> Tensor:
-    """x / length, and x itself where length is zero."""
-    return x / length.where(length > 0, 1.0)
+from ..core.field import over
 
 
 def climb(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
@@ -18,13 +15,13 @@ def climb(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
     """
     if p == torch.inf:
         return x.sign()
-    x = unit(x, x.abs().amax(dim, keepdim=True))  # powers of what lies in [-1, 1] do not overflow
+    x = over(x, x.abs().amax(dim, keepdim=True))  # powers of what lies in [-1, 1] do not overflow
     if p == 1.0:
         assert isinstance(dim, int)
         largest = x.abs() == 1
         return x.sign() * (largest & (largest.cumsum(dim) == 1))
     d = x if p == 2.0 else x.sign() * x.abs() ** (1 / (p - 1))
-    return unit(d, torch.linalg.vector_norm(d, p, dim, keepdim=True))
+    return over(d, torch.linalg.vector_norm(d, p, dim, keepdim=True))
 
 
 def conjugate(p: float) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..statistics.average import average_
 from .diagonal import Diagonal, check_squares
 
@@ -39,7 +39,7 @@ class RawMoment(Diagonal):
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The average of squares, and what gradients count by now."""
-        return {"v": torch.zeros_like(p), "unit": torch.ones((), dtype=torch.float64, device=p.device)}
+        return {"v": torch.zeros_like(p), "unit": number(1.0, p.device)}
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- beta v + (1 - beta) g^2."""

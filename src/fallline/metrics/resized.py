@@ -8,10 +8,9 @@ from typing import ClassVar, cast, final
 import torch
 from torch import Tensor
 
-from ..core.field import Bundle, Field, count, each, inner, tensors_of
+from ..core.field import Bundle, Field, count, each, inner, over, tensors_of
 from ..core.memory import Memory
 from ..core.part import Around, Ball, Metric
-from .power import unit
 
 
 @final
@@ -137,7 +136,7 @@ class Exact(Around, Ball):
 
     def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
         """rms d_N(u) / RMS(d_N(u))."""
-        return each(lambda d: unit(d, _rms(d)) * self.rms, self.metric.direction(u, mem, t))
+        return each(lambda d: over(d, _rms(d)) * self.rms, self.metric.direction(u, mem, t))
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """RMS(w) / rms, the largest of a stack."""

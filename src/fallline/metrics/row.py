@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, count, each, tensors_of
+from ..core.field import Field, count, each, over, tensors_of
 from ..core.memory import Memory
 from ..core.part import Ball
 from .power import check_power, climb, conjugate
@@ -50,7 +50,7 @@ class Rows(Ball):
     def _damped(self, d: Tensor, u: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(u, conjugate(self.p), -1, keepdim=True)
         least = self.floor * length.mean(-2, keepdim=True)
-        return d * (length / least.where(least > 0, 1.0)).clamp(max=1.0)
+        return d * over(length, least).clamp(max=1.0)
 
     def norm(self, w: Field, mem: Memory, t: Tensor) -> Tensor:
         """The longest row, over all matrices of a stack."""

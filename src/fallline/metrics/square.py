@@ -8,40 +8,14 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..core.field import Field, inner, total
+from ..core.field import Field
 from ..core.memory import Memory
-from ..core.part import Preconditioner
-from ..statistics.average import average_
-
-
-@dataclass(frozen=True)
-class _Square(Preconditioner):
-    """What both have in common: D, given what a coordinate costs."""
-
-    def cost(self, mem: Memory, t: Tensor) -> Field:
-        """D."""
-        raise NotImplementedError
-
-    def memory(self, p: Tensor) -> dict[str, Tensor]:
-        """Squares, averaged or summed."""
-        return {"v": torch.zeros_like(p)}
-
-    def direction(self, u: Field, mem: Memory, t: Tensor) -> Field:
-        """u / D."""
-        return u / self.cost(mem, t)
-
-    def inner(self, a: Field, b: Field, mem: Memory, t: Tensor) -> Tensor:
-        """<a, D b>."""
-        return inner(a, b * self.cost(mem, t))
-
-    def trace(self, g: Field, mem: Memory, t: Tensor) -> Tensor:
-        """sum_i 1 / D_i."""
-        return total(self.cost(mem, t).reciprocal())
+from .diagonal import Diagonal, Squares
 
 
 @final
 @dataclass(frozen=True)
-class SquareMoment(_Square):
+class SquareMoment(Squares):
     """A coordinate costs the square of what its gradient usually measures (Adam-SQR): `SecondMoment` without the root.
 
         v_n = beta v_{n-1} + (1 - beta) g_n^2       D = v_n / (1 - beta^n) + eps       direction(u) = u / D
@@ -54,17 +28,6 @@ class SquareMoment(_Square):
     SquareMoment(0.99)
     """
 
-    beta: float = 0.999
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        if not (0.0 <= self.beta < 1.0 and self.eps >= 0.0):
-            raise ValueError(f"Invalid {self}: beta, a decay factor, lies in [0, 1), and eps >= 0.")
-
-    def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
-        """v <- beta v + (1 - beta) g^2."""
-        average_(mem.v, g.square(), 1 - self.beta)
-
     def cost(self, mem: Memory, t: Tensor) -> Field:
         """v / (1 - beta^n) + eps."""
         return mem.v.div(1 - self.beta**t).add(self.eps)
@@ -72,7 +35,7 @@ class SquareMoment(_Square):
 
 @final
 @dataclass(frozen=True)
-class SquareSum(_Square):
+class SquareSum(Diagonal):
     """A coordinate costs all squares that its gradients have measured (AdaGrad-SQR): D = sum_k g_k^2 + eps.
 
     Units, memory and reference: as `SquareMoment`.
@@ -86,6 +49,10 @@ class SquareSum(_Square):
     def __post_init__(self) -> None:
         if not self.eps >= 0.0:
             raise ValueError(f"Invalid epsilon value: {self.eps}")
+
+    def memory(self, p: Tensor) -> dict[str, Tensor]:
+        """The sum of squares."""
+        return {"v": torch.zeros_like(p)}
 
     def observe(self, g: Field, mem: Memory, t: Tensor) -> None:
         """v <- v + g^2."""

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.chooser import SCOPES
 from ..statistics.alignment import SCORES
 
-SCOPES = ("global", "parameter")
 POWERS = ("exact", "asymptotic")
 
 

@@ -19,6 +19,15 @@ def smooth(x: Tensor, mean: Tensor, steps: Tensor, decay: float) -> Tensor:
     return mean.lerp_(x.nan_to_num(), weight.to(x.dtype)[:, None])
 
 
+def unbiased(betas: tuple[float, float] | None, t: Tensor) -> float | Tensor:
+    """sqrt(1 - b2^t) / (1 - b1^t): what lr must count where both of Adam's averages began at 0; 1 where there are none.
+
+    >>> float(unbiased((0.5, 0.75), torch.tensor(1.0)))
+    1.0
+    """
+    return (1 - betas[1] ** t).sqrt() / (1 - betas[0] ** t) if betas else 1.0
+
+
 def average_(x: Field, fresh: Field, weight: float) -> Field:
     """x <- (1 - weight) x + weight fresh, where x may be infinite: `lerp` takes a difference, and inf - inf is NaN."""
     if weight == 1:

@@ -8,10 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_start
+from ..core.field import Field, inner, over
+from ..core.memory import Memory, number, numbers
 from ..core.part import Metric, Step
+from ..statistics.average import unbiased
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class _Adaptation(Step, Chooser):
     early: ClassVar[bool] = True  # s and what the metric has learned are those of the step before
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; d_0 is a length > 0, far below any sensible step.")
+        check_start(self.start, "d_0 is a length > 0, far below any sensible step")
         if not self.growth > 1.0:
             raise ValueError(f"Invalid growth: {self.growth!r}; d grows by a factor > 1 at most.")
 
@@ -36,10 +36,9 @@ class _Adaptation(Step, Chooser):
         """The weighed sum of gradients."""
         return {"s": torch.zeros_like(p)}
 
-    def numbers(self, device: torch.device) -> dict[str, Tensor]:
+    def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`d`, `now` (d as this step uses it), `weight` (of this gradient), `r`."""
-        first = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"d": first, "now": first.clone(), "weight": first * 0, "r": first * 0}
+        return numbers({"d": self.start, "now": self.start, "weight": 0.0, "r": 0.0}, device)
 
     def gradient(self, g: Field, mem: Memory, t: Tensor) -> Field:
         """lr d g / d_0."""
@@ -77,8 +76,7 @@ class DAdaptSum(_Adaptation):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """What both have, and `g0`, 0 as long as there was no gradient."""
-        numbers = self.numbers(device)
-        return {**numbers, "g0": torch.zeros_like(numbers["d"])}
+        return _Adaptation.decisions(self, device) | {"g0": number(0.0, device)}
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- s + w g, in units of d_0 / N'(g_0)."""
@@ -97,15 +95,15 @@ class DAdaptSum(_Adaptation):
         won, dual, steep = measured.unbind(-1)
         mem.g0.copy_(torch.where(mem.g0 > 0, mem.g0, steep.sqrt()))
         mem.r.add_(won)
-        self.grow(mem, 2 * self.start * mem.r / _some(mem.g0 * dual.sqrt()))
+        self.grow(mem, over(2 * self.start * mem.r, mem.g0 * dual.sqrt()))
 
     def scale(self, mem: Memory) -> Field | float:
         """d / N'(g_0)."""
-        return mem.now / _some(mem.g0)
+        return over(mem.now, mem.g0)
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """d_0 / N'(g_0), the unit of what the filter holds."""
-        return self.start / _some(mem.g0)
+        return over(self.start, mem.g0)
 
 
 @final
@@ -131,30 +129,22 @@ class DAdaptAverage(_Adaptation):
     betas: tuple[float, float] | None = None
     across: ClassVar[bool] = True
 
-    def decisions(self, device: torch.device) -> dict[str, Tensor]:
-        """What both have."""
-        return self.numbers(device)
-
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + w g, in units of d_0."""
-        mem.now.copy_(mem.d * self._unbiased(t))
+        mem.now.copy_(mem.d * unbiased(self.betas, t))
         mem.weight.copy_(mem.now * lr / self.start)
         mem.s.mul_(self.beta).add_(g.mul(mem.weight))
 
-    def _unbiased(self, t: Tensor) -> float | Tensor:
-        b1, b2 = self.betas or (0.0, 0.0)
-        return (1 - b2**t).sqrt() / (1 - b1**t) if self.betas else 1.0
-
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """w <g, M s> and N'(b s + w g)."""
-        weight = mem.d * aim.lr * self._unbiased(t) / self.start
+        weight = mem.d * aim.lr * unbiased(self.betas, t) / self.start
         return torch.cat([self.won(g, mem, aim) * weight, aim.dual(mem.s.mul(self.beta) + g.mul(weight))], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- b r + its share, d <- max(d, min(r / N'(s), growth d))."""
         won, dual = measured.unbind(-1)
         mem.r.mul_(self.beta).add_(won)
-        self.grow(mem, self.start * mem.r / _some(dual))
+        self.grow(mem, over(self.start * mem.r, dual))
 
     def scale(self, mem: Memory) -> Field | float:
         """d."""
@@ -163,8 +153,3 @@ class DAdaptAverage(_Adaptation):
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """d_0, the unit of what the filter holds."""
         return self.start
-
-
-def _some(x: Tensor) -> Tensor:
-    """x, and infinity for nothing, so that a division gives 0."""
-    return torch.where(x > 0, x, torch.inf)

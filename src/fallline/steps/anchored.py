@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, count, inner
-from ..core.memory import Memory
+from ..core.field import Field, count, inner, over
+from ..core.memory import Memory, numbers
 from ..core.part import Step
 
 DECAY = 0.9
@@ -64,8 +64,7 @@ class AnchoredStep(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`size`, `distance`, `h`; the averages `cos`, `recent` (G), `all`; and how many steps were measured."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {name: zero.clone() for name in ("size", "distance", "h", "cos", "recent", "all", "n")}
+        return numbers(dict.fromkeys(("size", "distance", "h", "cos", "recent", "all", "n"), 0.0), device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """norm(w - w_0)^2, norm(w_0)^2, coordinates; <g, last move>, norm(g)^2, norm(last move)^2."""
@@ -83,13 +82,13 @@ class AnchoredStep(Step, Chooser):
         reach = torch.maximum((way / numel).sqrt() * self.reach, torch.where(first < NOTHING, self.floor, first))
         mem.distance.copy_(torch.maximum(mem.distance, reach))
         length = (g * move).sqrt()
-        mem.cos.mul_(DECAY).add_(won / torch.where(length > 0, length, 1.0) * (1 - DECAY))
+        mem.cos.mul_(DECAY).add_(over(won, length) * (1 - DECAY))
         mem.h.add_(_fair(mem.cos, mem.n - 1) * self.kappa)  # nothing has moved before the first step
         mem.h.copy_(mem.h.clamp(math.log(self.low), math.log(self.high)))
         mem.recent.mul_(DECAY).add_(g * (1 - DECAY))
         mem["all"].add_(g)
         mean = mem["all"] / mem.n
-        fallen = (_fair(mem.recent, mem.n) / torch.where(mean > 0, mean, 1.0)).clamp(max=1.0) ** (self.fall / 2)
+        fallen = over(_fair(mem.recent, mem.n), mean).clamp(max=1.0) ** (self.fall / 2)
         late = (1 + mem.n / self.delay) ** self.power
         mem.size.copy_(mem.distance * self.share * mem.h.exp() * fallen / late)
 
@@ -97,12 +96,7 @@ class AnchoredStep(Step, Chooser):
         """What lr is multiplied by."""
         return mem.size
 
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr size."""
-        return mem.size * lr
-
 
 def _fair(average: Tensor, n: Tensor) -> Tensor:
     """An average of n numbers that began at zero, without the share of that zero."""
-    seen = 1 - DECAY**n
-    return average / torch.where(seen > 0, seen, 1.0)
+    return over(average, 1 - DECAY**n)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Step
 from ..core.turn import opening
 
@@ -42,8 +42,7 @@ class Sufficient(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """Both losses, the fall that was promised, and whether a step is to be taken."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {"loss": zero, "before": zero.clone(), "promised": zero.clone(), "again": zero + 1}
+        return numbers({"loss": 0.0, "before": 0.0, "promised": 0.0, "again": 1.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """lr <g, d> and 0 at the first point, 0 and 1 at the second."""

@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_scope, check_start
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
 
 
@@ -26,12 +26,10 @@ class _Distance(Step, Chooser):
     as_long: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.scope not in ("global", "parameter"):
-            raise ValueError(f"Invalid scope: {self.scope!r}; 'global' (DoG) or 'parameter' (each for itself, L-DoG).")
-        if not 0.0 < self.start < torch.inf or not 0.0 <= self.eps < torch.inf:
-            raise ValueError(
-                f"Invalid {self}: start is a share of 1 + norm(x_0), > 0; eps, before any gradient, is >= 0."
-            )
+        check_scope(self.scope)
+        check_start(self.start, "r_0 is a share > 0 of 1 + norm(x_0)")
+        if not 0.0 <= self.eps < torch.inf:
+            raise ValueError(f"Invalid eps: {self.eps!r}; what the sum holds before any gradient is >= 0.")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began."""
@@ -39,21 +37,20 @@ class _Distance(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`r` (0: no step yet), `sum`, and `eta`, the step size."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return {"r": zero, "sum": zero + self.eps, "eta": zero.clone()}
+        return numbers({"r": 0.0, "sum": self.eps, "eta": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """norm(x - x_0)^2, dual(g)^2 and norm(x_0)^2."""
         assert aim.p is not None
         return torch.cat([aim.squares(aim.p - mem.begin), aim.dual_squares(g), aim.squares(mem.begin)], -1)
 
+    def reach(self, far: Tensor, least: Tensor, mem: Memory) -> None:
+        """r <- max(r, norm(x - x_0)), from its square; least: r_0."""
+        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
+
     def scale(self, mem: Memory) -> Field | float:
         """eta."""
         return mem.eta
-
-    def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
-        """lr eta."""
-        return mem.eta.mul(lr)
 
 
 @final
@@ -86,10 +83,9 @@ class DoGStep(_Distance):
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- max(r, norm(x - x_0)), sum <- sum + dual(g)^2, eta <- r / sqrt(sum)."""
         far, steep, begin = measured.unbind(-1)
-        least = begin.sqrt().add(1.0).mul(self.start if self.first is None else 0.0)
-        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
+        self.reach(far, begin.sqrt().add(1.0).mul(self.start if self.first is None else 0.0), mem)
         mem.sum.add_(steep)
-        eta = mem.r / torch.where(mem.sum > 0, mem.sum, torch.inf).sqrt()
+        eta = over(mem.r, mem.sum.sqrt())
         mem.eta.copy_(eta if self.first is None else torch.where(mem.r > 0, eta, self.first))
 
 
@@ -113,7 +109,6 @@ class DoWGStep(_Distance):
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- max(r, norm(x - x_0)), sum <- sum + r^2 dual(g)^2, eta <- r^2 / sqrt(sum)."""
         far, steep, begin = measured.unbind(-1)
-        least = begin.sqrt().add(1.0).mul(self.start)
-        mem.r.copy_(torch.maximum(torch.where(mem.r > 0, mem.r, least), far.sqrt()))
+        self.reach(far, begin.sqrt().add(1.0).mul(self.start), mem)
         mem.sum.add_(mem.r.square() * steep)
-        mem.eta.copy_(mem.r.square() / torch.where(mem.sum > 0, mem.sum, torch.inf).sqrt())
+        mem.eta.copy_(over(mem.r.square(), mem.sum.sqrt()))

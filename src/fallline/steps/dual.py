@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Step
 
 
@@ -39,7 +39,7 @@ class DualNorm(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`total`, the sum of the dual norms."""
-        return {"total": torch.zeros((), dtype=torch.float64, device=device)}
+        return {"total": number(0.0, device)}
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Each layer's dual norm."""
@@ -77,7 +77,7 @@ class LargestDual(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`won`, for each layer."""
-        return {"won": torch.zeros((), dtype=torch.float64, device=device)}
+        return {"won": number(0.0, device)}
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """Each layer's dual norm."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, count
-from ..core.memory import Memory
+from ..core.field import Field, count, over
+from ..core.memory import Memory, numbers
 from ..core.part import Step
-from .polyak import number, over, slope
+from .polyak import slope
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,15 @@ class ElementEnergy(_Energy):
     ElementEnergy(1.0)
     """
 
+    spends: ClassVar[bool] = False
+
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """All of the energy."""
         return {"r": torch.ones_like(p)}
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, and `start`."""
-        return {"loss": number(0.0, device), "start": number(0.0, device)}
+        return numbers({"loss": 0.0, "start": 0.0}, device)
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """r <- r / (1 + 2 lr v^2)."""
@@ -103,8 +105,7 @@ class Energy(_Energy):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, `start`, `r`, and `factor`, what lr is multiplied by."""
-        numbers = {"loss": 0.0, "start": 0.0, "r": 1.0, "factor": 0.0}
-        return {name: number(x, device) for name, x in numbers.items()}
+        return numbers({"loss": 0.0, "start": 0.0, "r": 1.0, "factor": 0.0}, device)
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """lr <g, d(g)>."""

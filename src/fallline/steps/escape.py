@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_start
+from ..core.field import Field, over
+from ..core.memory import Memory, number
 from ..core.part import Step
 
 
@@ -38,8 +38,7 @@ class EscapeVelocity(Step, Chooser):
     of_output: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; a first step is a length > 0, and doubles from there.")
+        check_start(self.start, "a first step is a length > 0, and doubles from there")
 
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """Where the weights began."""
@@ -47,7 +46,7 @@ class EscapeVelocity(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`eta`."""
-        return {"eta": torch.full((), self.start, dtype=torch.float64, device=device)}
+        return {"eta": number(self.start, device)}
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """<g, w_0 - w> and N'(g)."""
@@ -56,7 +55,7 @@ class EscapeVelocity(Step, Chooser):
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """eta <- max(eta, <g, w_0 - w> / N'(g))."""
         won, dual = measured.unbind(-1)
-        mem.eta.copy_(torch.maximum(mem.eta, won / dual.where(dual > 0, torch.inf)))
+        mem.eta.copy_(torch.maximum(mem.eta, over(won, dual)))
 
     def scale(self, mem: Memory) -> Field | float:
         """eta."""

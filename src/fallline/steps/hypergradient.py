@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.field import Field, inner, over
+from ..core.memory import Memory, number
 from ..core.part import Step
-from .polyak import number, over
 
 
 @dataclass(frozen=True)

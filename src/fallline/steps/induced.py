@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.memory import Memory
+from ..core.field import over
+from ..core.memory import Memory, number, numbers
 from .length import _Dual, dual
-from .polyak import number, over
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Graph(_Dual):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`average` and `mass`, the sum of its weights."""
-        return {name: number(0.0, device) for name in ("factor", "average", "mass")}
+        return numbers(dict.fromkeys(("factor", "average", "mass"), 0.0), device)
 
     def steepness(self, measured: Tensor, mem: Memory) -> tuple[Tensor, Tensor]:
         """The average, and the direction's stretch."""

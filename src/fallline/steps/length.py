@@ -12,11 +12,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_scope, check_start
+from ..core.field import Field, over
+from ..core.memory import Memory, number, numbers
 from ..core.part import Ball, Metric, Preconditioner, Step
-from .polyak import number, over, slope
+from .polyak import slope
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,6 @@ def dual(measured: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(linear, a, a.square()), torch.where(linear, torch.ones_like(a), a)
 
 
-def check_scope(scope: str) -> None:
-    """Raise unless it is one of the two."""
-    if scope not in ("global", "parameter"):
-        raise ValueError(f'Invalid scope: {scope!r}; "global", one size for all, or "parameter", one for each.')
-
-
 @final
 @dataclass(frozen=True)
 class NormSum(_Dual):
@@ -80,12 +74,11 @@ class NormSum(_Dual):
 
     def __post_init__(self) -> None:
         check_scope(self.scope)
-        if not self.start > 0.0:
-            raise ValueError(f"Invalid start: {self.start!r}; v_0 > 0, small beside a gradient's norm.")
+        check_start(self.start, "v_0 > 0, small beside a gradient's norm")
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """v_0^2."""
-        return {"factor": number(0.0, device), "sum": number(self.start**2, device)}
+        return numbers({"factor": 0.0, "sum": self.start**2}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """v^2 <- v^2 + N'^2, factor <- 1 / v."""
@@ -150,7 +143,7 @@ class QuadraticModel(_Dual):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, and `factor`."""
-        return {"factor": number(0.0, device), "loss": number(0.0, device)}
+        return numbers({"factor": 0.0, "loss": 0.0}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """The smaller root, written so that nothing cancels."""

@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
+from ..core.chooser import Aim, Chooser, check_start
 from ..core.field import Field
-from ..core.memory import Memory
+from ..core.memory import Memory, numbers
 from ..core.part import Step
 from ..core.turn import closing, opening, pick
 
@@ -40,8 +40,7 @@ class AdGDStep(Step, Chooser):
     across: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; the first step size is > 0, and is soon forgotten.")
+        check_start(self.start, "the first step size is > 0, and is soon forgotten")
         if self.of not in (1, 2):
             raise ValueError(f"Invalid of: {self.of!r}; a step takes 1 gradient, or 2 with Probed().")
 
@@ -51,8 +50,7 @@ class AdGDStep(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`eta` and `theta`."""
-        eta = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"eta": eta, "theta": torch.full_like(eta, torch.inf)}
+        return numbers({"eta": self.start, "theta": torch.inf}, device)
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """g <- g_k - g_{k-1}."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field, inner
-from ..core.memory import Memory
+from ..core.field import Field, inner, over
+from ..core.memory import Memory, numbers
 from ..core.part import Filter
-from .polyak import _Share, number, over, slope
+from .polyak import _Share, slope
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class _Model(_Share):
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """Besides loss and share: `floor`, the lower bound, `age`, and the averages of f and <g, w>."""
         pair = self.average.memory(torch.zeros(2, dtype=torch.float64, device=device))
-        numbers = {"loss": 0.0, "share": 0.0, "age": 0.0, "floor": self.lb}
-        return {name: number(x, device) for name, x in numbers.items()} | pair
+        return numbers({"loss": 0.0, "share": 0.0, "age": 0.0, "floor": self.lb}, device) | pair
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """<g, w>, <u, w>, lr <u, d(u)>, and the latter two of weights that decay."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.field import Field, each
 from ..core.memory import Memory
 from ..core.part import Step
+from ..statistics.average import unbiased
 
 BOTH, ROWS = (-2, -1), (-2,)  # over which axes a norm is taken: one per matrix, one per column
 
@@ -85,8 +86,8 @@ class _Ratio(Step):
         """v <- b v + (1 - b) norm(G)^2."""
         each(lambda v, x: v.lerp_(sizes(x, self.dims).square(), 1 - self.beta), mem.v, g)
 
-    def _lead(self, lr: float | Tensor, t: Tensor) -> Tensor:
-        return lr * (1 - self.beta**t).sqrt() / (1 - self.momentum**t)
+    def _lead(self, lr: float | Tensor, t: Tensor) -> float | Tensor:
+        return lr * unbiased((self.momentum, self.beta), t)
 
     def _ratio(self, u: Tensor, v: Tensor) -> Tensor:
         return sizes(u, self.dims) / (v.sqrt() + self.eps)

@@ -10,19 +10,9 @@ import torch
 from torch import Tensor
 
 from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Step
-
-
-def number(value: float, device: torch.device) -> Tensor:
-    """A decision of one number, as it is at first."""
-    return torch.full((), value, dtype=torch.float64, device=device)
-
-
-def over(a: Tensor, b: Tensor) -> Tensor:
-    """a / b where b > 0, else 0: without a slope there is nowhere to go."""
-    return a / b.where(b > 0, torch.inf)
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class _Share(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`loss`, as it was heard, and `share`, 0 as long as none was: with delay=1 the first step stands still."""
-        return {"loss": number(0.0, device), "share": number(0.0, device)}
+        return numbers({"loss": 0.0, "share": 0.0}, device)
 
     def scale(self, mem: Memory) -> Field | float:
         """The share."""
@@ -87,8 +77,10 @@ class Polyak(_Gap):
 
     <u, d(u)>, summed over all layers, is N'(u)^2 for a preconditioner, such as norm(u)^2 for Euclid(), and N'(u) for a
     ball, where lr bounds a length. Groups of different lr share one factor. f is the loss of the batch, which must be
-    able to come near lb. Memory: `loss`, `share`, once. Units: lr as for Constant(). f = loss scaled by a: the same
-    steps as long as lr does not bind. Reference: Loizou et al., arXiv 2002.10542; Berrada et al., arXiv 1906.05661.
+    able to come near lb. maximize: f is what falls, minus the loss, and -lb the most that the loss can be. Memory:
+    `loss`, `share`, once. Units: lr as for Constant(). f = loss scaled by a: the same steps as long as lr does not
+    bind. One device: two would each go as far as the loss allows, and are refused. Reference: Loizou et al., arXiv
+    2002.10542; Berrada et al., arXiv 1906.05661.
 
     >>> print(Polyak(0.5))
     Polyak(0.5)
@@ -123,7 +115,7 @@ class SmoothPolyak(_Gap):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`cap`, besides."""
-        return {"loss": number(0.0, device), "share": number(0.0, device), "cap": number(1.0, device)}
+        return numbers({"loss": 0.0, "share": 0.0, "cap": 1.0}, device)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """share <- min(growth cap, found), cap <- share."""

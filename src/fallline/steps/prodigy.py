@@ -8,10 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..core.chooser import Aim, Chooser
-from ..core.field import Field
-from ..core.memory import Memory
+from ..core.chooser import Aim, Chooser, check_start
+from ..core.field import Field, over
+from ..core.memory import Memory, numbers
 from ..core.part import Metric, Step
+from ..statistics.average import unbiased
 
 
 @final
@@ -45,8 +46,7 @@ class ProdigyStep(Step, Chooser):
     across: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.start, (int, float)) and self.start > 0.0):
-            raise ValueError(f"Invalid start: {self.start!r}; d_0 is a length > 0, far below any sensible step.")
+        check_start(self.start, "d_0 is a length > 0, far below any sensible step")
         if not 0.0 <= self.beta < 1.0 or not self.coefficient > 0.0 or not self.growth > 1.0:
             raise ValueError(f"Invalid {self}: beta lies in [0, 1), the coefficient is > 0 and growth > 1.")
         if not all(0.0 <= b < 1.0 for b in self.betas or ()):
@@ -58,17 +58,12 @@ class ProdigyStep(Step, Chooser):
 
     def decisions(self, device: torch.device) -> dict[str, Tensor]:
         """`d`, `now` (d as this step uses it), `peak` (the largest d_hat), `r`."""
-        first = torch.full((), self.start, dtype=torch.float64, device=device)
-        return {"d": first, "now": first.clone(), "peak": first.clone(), "r": torch.zeros_like(first)}
+        return numbers({"d": self.start, "now": self.start, "peak": self.start, "r": 0.0}, device)
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """now <- d, s <- b s + lr d^2 g."""
         mem.now.copy_(mem.d)
-        mem.s.mul_(self.beta).add_(g.mul(self._weight(1.0 if self.safeguard else self._rate(lr, t), mem)))
-
-    def _rate(self, lr: float | Tensor, t: Tensor) -> float | Tensor:
-        b1, b2 = self.betas or (0.0, 0.0)
-        return lr * (1 - b2**t).sqrt() / (1 - b1**t) if self.betas else lr
+        mem.s.mul_(self.beta).add_(g.mul(self._weight(1.0 if self.safeguard else lr * unbiased(self.betas, t), mem)))
 
     def _weight(self, rate: float | Tensor, mem: Memory) -> Tensor:
         return mem.now.square() * rate / self.start
@@ -83,14 +78,14 @@ class ProdigyStep(Step, Chooser):
 
     def measure(self, g: Field, mem: Memory, aim: Aim, t: Tensor) -> Tensor:
         """lr d^2 <g, w_0 - w> and N'(s)."""
-        weight = self._weight(self._rate(aim.lr, t), mem)
+        weight = self._weight(aim.lr * unbiased(self.betas, t), mem)
         return torch.cat([aim.won(g, mem.begin) * weight, aim.dual(mem.s)], -1)
 
     def decide(self, measured: Tensor, mem: Memory) -> None:
         """r <- b r + its share, peak <- max(peak, c r / N'(s)), d <- min(peak, growth d)."""
         won, dual = measured.unbind(-1)
         mem.r.mul_(self.beta).add_(won)
-        found = mem.r * self.coefficient / dual.where(dual > 0, torch.inf)
+        found = over(mem.r * self.coefficient, dual)
         mem.peak.copy_(torch.maximum(mem.peak, found))
         mem.d.copy_(torch.where(mem.d == self.start, mem.peak, torch.minimum(mem.peak, mem.d * self.growth)))
 
@@ -100,4 +95,4 @@ class ProdigyStep(Step, Chooser):
 
     def size(self, lr: float | Tensor, u: Field, d: Field, mem: Memory, t: Tensor) -> Field | float:
         """lr d_old."""
-        return mem.now * self._rate(lr, t)
+        return mem.now * lr * unbiased(self.betas, t)

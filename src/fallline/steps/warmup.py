@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
 from ..core.chooser import Chooser
 from ..core.field import Bundle, Field
-from ..core.memory import Memory
+from ..core.memory import Memory, number
 from ..core.part import Step
 from .constant import Constant
 
@@ -57,7 +56,7 @@ class Warmup(Step):
     def memory(self, p: Tensor) -> dict[str, Tensor]:
         """The step's, and the factor that lr has now."""
         inner = {f"step.{name}": x for name, x in self.step.memory(p).items()}
-        return {"warmth": torch.zeros((), dtype=torch.float64, device=p.device), **inner}
+        return {"warmth": number(0.0, p.device), **inner}
 
     def observe(self, lr: float | Tensor, g: Field, mem: Memory, t: Tensor) -> None:
         """warmth <- min(1, n / steps), then the step's."""

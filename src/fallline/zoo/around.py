@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..combines import Averaged, Decoupled, OuterScale, Polynomial, SlowWeights, Weights
+from ..combines import Decoupled, IterateAverage, OuterScale, Polynomial, SlowWeights, Weights
 from ..combines.mechanic import BETAS
 from ..core.chooser import Chooser
 from ..core.descent import Descent
@@ -68,7 +68,7 @@ class Averages(Wrapped):
     >>> from fallline import AdamW, Exponential
     >>> opt = Averages(AdamW([torch.nn.Parameter(torch.ones(3))]), Exponential(0.999))
     >>> print(opt.sentence(opt.param_groups[0]))
-    EMA(0.9) → SecondMoment(0.999) → Constant() → Averaged(Decoupled(0.01), weights=Exponential(0.999))
+    EMA(0.9) → SecondMoment(0.999) → Constant() → IterateAverage(Decoupled(0.01), weights=Exponential(0.999))
     """
 
     def __init__(self, base: Descent, weights: Weights = LATE) -> None:
@@ -77,7 +77,7 @@ class Averages(Wrapped):
 
     def divide(self, section: Section) -> Iterator[Section]:
         """All of it."""
-        yield _around(section, Averaged(section.rule.combine, self.weights))
+        yield _around(section, IterateAverage(section.rule.combine, self.weights))
 
 
 class Lookahead(Wrapped):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from ..combines import Averaged, Decoupled, Polynomial, Weights
+from ..combines import Decoupled, IterateAverage, Polynomial, Weights
 from ..core.chooser import Chooser
 from ..core.part import Metric, Step
 from ..core.rule import Rule
@@ -71,4 +71,4 @@ class Auto(Routed):
         into, step = Decoupled(group["weight_decay"]), self.size
         if rule.matrix and isinstance(step, Chooser) and step.judge:
             step = replace(step, judge=None)  # type: ignore[call-arg]  # matrices are measured in a norm of their own
-        return replace(rule, step=step, combine=Averaged(into, self.late) if self.late else into)
+        return replace(rule, step=step, combine=IterateAverage(into, self.late) if self.late else into)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..combines import Averaged, Coupled, Polynomial
+from ..combines import Coupled, IterateAverage, Polynomial
 from ..core.part import Step
 from ..core.rule import Rule
 from ..filters import Identity
@@ -30,7 +30,7 @@ class _Distance(Walker):
     def sentence(self, group: Group) -> Rule:
         """Gradient, Euclid, distance, coupled decay, an average beside."""
         decay, gamma = Coupled(group["weight_decay"]), group["average"]
-        combine = decay if gamma is None else Averaged(decay, Polynomial(gamma))
+        combine = decay if gamma is None else IterateAverage(decay, Polynomial(gamma))
         return Rule(Identity(), Euclid(), self.step_of(group), combine, **self.precision(group))
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from ..combines import Averaged, Decoupled, PrimalAverage, Sizes
-from ..core.descent import Descent
+from ..combines import Decoupled, IterateAverage, PrimalAverage, Sizes
 from ..core.part import Combine, Metric, Step
 from ..core.rule import Rule
-from ..core.write import Write
 from ..filters import Identity
 from ..metrics import Euclid, SecondMoment
 from ..steps import Constant, Warmup
-from .precision import precision
+from .walking import Driven, Walking
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Group = dict[str, Any]
 
@@ -23,7 +23,7 @@ Group = dict[str, Any]
 def free(beta: float, decay: float, r: float, power: float, combine: Combine | None = None) -> Combine:
     """Schedule-free's way into the weights; at beta = 0 steps are taken as without it, with the average beside."""
     if beta == 0:
-        return Averaged(Decoupled(decay) if combine is None else combine, Sizes(r, power))
+        return IterateAverage(Decoupled(decay) if combine is None else combine, Sizes(r, power))
     return PrimalAverage(beta, decay, Sizes(r, power), Decoupled() if combine is None else combine)
 
 
@@ -33,7 +33,7 @@ def warmed(steps: int, step: Step | None = None) -> Step:
     return step if steps == 0 else Warmup(steps, step)
 
 
-class ScheduleFreeAdamW(Descent):
+class ScheduleFreeAdamW(Driven):
     """AdamW without a schedule and without a horizon: no first moment, gradients at y, and x is what you want.
 
         y = (1 - b1) z + b1 x,     v <- b2 v + (1 - b2) g(y)^2,     z <- z - lr_n (g(y) / (sqrt(vhat) + eps) + decay y)
@@ -61,35 +61,18 @@ class ScheduleFreeAdamW(Descent):
         warmup_steps: int = 0,
         r: float = 0.0,
         weight_lr_power: float = 2.0,
-        foreach: bool | None = None,
-        *,
-        maximize: bool = False,
-        fused: bool | None = None,
-        write: str | Write | None = None,
-        state_dtype: torch.dtype = torch.float32,
-        on_nonfinite: str = "skip",
-        chunk_bytes: int | None = None,
+        **how: Unpack[Walking],
     ) -> None:
-        self.precision = precision(write, state_dtype)
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "warmup_steps": warmup_steps}
-        super().__init__(
-            params,
-            lr=lr,
-            defaults=numbers | {"r": r, "weight_lr_power": weight_lr_power},
-            maximize=maximize,
-            foreach=foreach,
-            fused=fused,
-            on_nonfinite=on_nonfinite,
-            chunk_bytes=chunk_bytes,
-        )
+        super().__init__(params, lr, numbers | {"r": r, "weight_lr_power": weight_lr_power}, **how)
 
     def sentence(self, group: Group) -> Rule:
         """No filter, second moment, warm-up, average."""
         beta1, beta2 = group["betas"]
-        return _sentence(group, SecondMoment(beta2, group["eps"]), beta1, self.precision)
+        return _sentence(group, SecondMoment(beta2, group["eps"]), beta1, self.precision(group))
 
 
-class ScheduleFreeSGD(Descent):
+class ScheduleFreeSGD(Driven):
     """SGD without a schedule and without a horizon; momentum is how near the average x gradients are taken.
 
         y = (1 - b) z + b x,     z <- z - lr_n (g(y) + decay y),     x <- x + w_n / (sum_k w_k) (z - x)
@@ -114,31 +97,14 @@ class ScheduleFreeSGD(Descent):
         warmup_steps: int = 0,
         r: float = 0.0,
         weight_lr_power: float = 2.0,
-        foreach: bool | None = None,
-        *,
-        maximize: bool = False,
-        fused: bool | None = None,
-        write: str | Write | None = None,
-        state_dtype: torch.dtype = torch.float32,
-        on_nonfinite: str = "skip",
-        chunk_bytes: int | None = None,
+        **how: Unpack[Walking],
     ) -> None:
-        self.precision = precision(write, state_dtype)
         numbers = {"momentum": momentum, "weight_decay": weight_decay, "warmup_steps": warmup_steps}
-        super().__init__(
-            params,
-            lr=lr,
-            defaults=numbers | {"r": r, "weight_lr_power": weight_lr_power},
-            maximize=maximize,
-            foreach=foreach,
-            fused=fused,
-            on_nonfinite=on_nonfinite,
-            chunk_bytes=chunk_bytes,
-        )
+        super().__init__(params, lr, numbers | {"r": r, "weight_lr_power": weight_lr_power}, **how)
 
     def sentence(self, group: Group) -> Rule:
         """No filter, Euclid, warm-up, average."""
-        return _sentence(group, Euclid(), group["momentum"], self.precision)
+        return _sentence(group, Euclid(), group["momentum"], self.precision(group))
 
 
 def _sentence(group: Group, metric: Metric, beta: float, ending: dict[str, Any]) -> Rule:

@@ -12,7 +12,8 @@ from ..filters import Identity
 from ..maps import Hill
 from ..metrics import Euclid
 from ..steps import Constant
-from .twofold import Common, Group, Twofold
+from .twofold import Group, Twofold
+from .walking import Common
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -11,8 +11,8 @@ from ..core.rule import Rule
 from ..filters import Identity
 from ..metrics import Euclid, Hutchinson
 from ..steps import AdGDStep
-from .twofold import Common, Group, Twofold
-from .walking import Walker
+from .twofold import Group, Twofold
+from .walking import Common, Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

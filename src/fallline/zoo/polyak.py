@@ -25,8 +25,9 @@ class SPS(Walker):
         theta <- theta - min(lr_n, (f - lb)_+ / (c (norm(g)^2 + eps))) g,      lr_n = gamma^(1 / batches) size_{n-1}
 
     lr starts the cap; n_batches_per_epoch=None keeps it (SPS_max, where any lr from 1 to 1000 will do if the model can
-    fit every batch). `opt.step(closure)` or `opt.step(loss=loss)`. eps is per c here. Reference: Loizou et al., arXiv
-    2002.10542, and its public code.
+    fit every batch). `opt.step(closure)` or `opt.step(loss=loss)`. eps is per c here. maximize: f is minus the loss,
+    so with lb=0 a loss above 0 moves nothing, and -lb is the most that it can be. All weights lie on one device.
+    Reference: Loizou et al., arXiv 2002.10542, and its public code.
 
     >>> import torch
     >>> w = torch.nn.Parameter(torch.ones(3)); opt = SPS([w])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..core.part import Metric
 from ..core.rule import Rule
 from ..filters import EMA, NesterovEMA
 from ..metrics import FadingPeak, Rectified, SecondMoment, Surprise
@@ -21,7 +22,20 @@ if TYPE_CHECKING:
 Pair = tuple[float, float]
 
 
-class AdaMax(Driven):
+class _Relative(Driven):
+    """Adam's average, another cost, a constant step."""
+
+    def cost(self, group: dict[str, Any]) -> Metric:
+        """What a coordinate costs."""
+        raise NotImplementedError
+
+    def sentence(self, group: dict[str, Any]) -> Rule:
+        """EMA, the cost, constant step, decay."""
+        beta1, _ = check_pair(group["betas"])
+        return Rule(EMA(beta1), self.cost(group), Constant(), self.decay(group), **self.precision(group))
+
+
+class AdaMax(_Relative):
     """Adam in the limit of high powers: the largest gradient counts, and fades.
 
         m <- b1 m + (1 - b1) g,    n <- max(b2 n, |g| + eps),    theta <- theta - lr mhat / n
@@ -46,10 +60,9 @@ class AdaMax(Driven):
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled_weight_decay": False}
         super().__init__(params, lr, numbers, **how)
 
-    def sentence(self, group: dict[str, Any]) -> Rule:
-        """EMA, fading peak, constant step, decay."""
-        beta1, beta2 = check_pair(group["betas"])
-        return Rule(EMA(beta1), FadingPeak(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
+    def cost(self, group: dict[str, Any]) -> Metric:
+        """A fading peak."""
+        return FadingPeak(group["betas"][1], group["eps"])
 
 
 class NAdam(Driven):
@@ -88,7 +101,7 @@ class NAdam(Driven):
         return Rule(remember, SecondMoment(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
 
 
-class RAdam(Driven):
+class RAdam(_Relative):
     """Adam that takes plain momentum steps until its squares are known, and warms up from there.
 
         theta <- theta - lr mhat r_n sqrt(1 - b2^n) / (sqrt(v) + eps) if rho_n > 5, else theta - lr mhat
@@ -115,13 +128,12 @@ class RAdam(Driven):
         numbers = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, lr, numbers | {"decoupled_weight_decay": decoupled_weight_decay}, **how)
 
-    def sentence(self, group: dict[str, Any]) -> Rule:
-        """EMA, rectified second moment, constant step, decay."""
-        beta1, beta2 = check_pair(group["betas"])
-        return Rule(EMA(beta1), Rectified(beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group))
+    def cost(self, group: dict[str, Any]) -> Metric:
+        """The rectified second moment."""
+        return Rectified(group["betas"][1], group["eps"])
 
 
-class AdaBelief(Driven):
+class AdaBelief(_Relative):
     """Adam that divides by how far gradients are from what was expected of them.
 
         m <- b1 m + (1 - b1) g,    s <- b2 s + (1 - b2) (g - m)^2 + eps,
@@ -147,9 +159,7 @@ class AdaBelief(Driven):
     ) -> None:
         super().__init__(params, lr, {"betas": betas, "eps": eps, "weight_decay": weight_decay}, **how)
 
-    def sentence(self, group: dict[str, Any]) -> Rule:
-        """EMA, surprise, constant step, decoupled decay."""
-        beta1, beta2 = check_pair(group["betas"])
-        return Rule(
-            EMA(beta1), Surprise(beta1, beta2, group["eps"]), Constant(), self.decay(group), **self.precision(group)
-        )
+    def cost(self, group: dict[str, Any]) -> Metric:
+        """The surprise."""
+        beta1, beta2 = group["betas"]
+        return Surprise(beta1, beta2, group["eps"])

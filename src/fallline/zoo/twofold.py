@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from ..core.write import Write
-from .walking import Driven
+from .walking import Common, Driven
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Group = dict[str, Any]
-
-
-class Common(TypedDict, total=False):
-    """As in `Descent`; write and state_dtype as in `AdamW`. No delay: what is decided is for this very step."""
-
-    maximize: bool
-    foreach: bool | None
-    write: str | Write | None
-    state_dtype: torch.dtype
-    on_nonfinite: str
-    chunk_bytes: int | None
 
 
 class Twofold(Driven):

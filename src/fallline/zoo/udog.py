@@ -11,7 +11,8 @@ from ..core.rule import Rule
 from ..filters import Identity
 from ..metrics import Euclid
 from ..steps import Constant
-from .twofold import Common, Group, Twofold
+from .twofold import Group, Twofold
+from .walking import Common
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,8 +47,9 @@ class UniXGrad(Twofold):
 
         y <- y - t eta g(w),    eta = 2 D / sqrt(1 + sum t^2 norm(g(w) - g(z))^2)
 
-    in full in `UniXGradient`. Two gradients in a step, and `opt.eval()` as for `UDoG`. diameter: D. lr stays 1.
-    Reference: Kavis et al., arXiv 1910.13857, without its projection.
+    in full in `UniXGradient`. Two gradients in a step, and `opt.eval()` as for `UDoG`. diameter: D; the weights stay
+    within D / sqrt(2) of where they began, so rather ten times too large than too small. lr stays 1. Reference: Kavis
+    et al., arXiv 1910.13857.
 
     >>> import torch
     >>> opt = UniXGrad([torch.nn.Parameter(torch.ones(3))], diameter=2.0)

@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 Group = dict[str, Any]
 
 
-class Walking(TypedDict, total=False):
-    """As in `Descent`; write and state_dtype as in `AdamW`, but None writes narrow weights with "kahan"."""
+class Common(TypedDict, total=False):
+    """As in `Descent`; write and state_dtype as in `AdamW`, but a `Walker` takes "kahan" where write is None."""
 
     maximize: bool
     foreach: bool | None
-    fused: bool | None
     write: str | Write | None
     state_dtype: torch.dtype
-    delay: int
     on_nonfinite: str
     chunk_bytes: int | None
+
+
+class Walking(Common, total=False):
+    """For those of one gradient in a step, which kernels may take and decisions may lag behind."""
+
+    fused: bool | None
+    delay: int
 
 
 OF_GROUPS = {"maximize", "foreach", "fused"}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...core.field import over
 from ...core.part import Part
 
 
@@ -33,8 +34,7 @@ def lying(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def unit(x: Tensor) -> Tensor:
     """x over its largest entry, so that no square over- or underflows; 0 stays 0."""
-    top = x.abs().amax(dim=(-2, -1), keepdim=True)
-    return x / torch.where(top > 0, top, 1)
+    return over(x, x.abs().amax(dim=(-2, -1), keepdim=True))
 
 
 def turned(m: Tensor, y: Tensor) -> Tensor:

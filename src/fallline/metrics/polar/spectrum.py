@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ...core.field import over
 from .factor import Polar, lying, turned, unit, wide
 
 
@@ -52,5 +53,4 @@ class Vector(Polar):
 
     def __call__(self, x: Tensor) -> Tensor:
         y = unit(wide(x))
-        size = y.norm(dim=(-2, -1), keepdim=True)
-        return (y / torch.where(size > 0, size, 1)).to(x.dtype)
+        return over(y, y.norm(dim=(-2, -1), keepdim=True)).to(x.dtype)
