@@ -22,6 +22,7 @@ from .sharpness import Sharpness, sharpness
 from .spot import spots
 from .window import BLOCK
 
+MOVES = 4  # blocks of which one has its last step measured
 KEPT = 4096  # blocks for alarms that are remembered
 
 
@@ -160,10 +161,10 @@ class Ear:
 
     @torch.no_grad()
     def _begin(self, opt: Optimizer) -> None:
-        """Before a step: the weights, where this is the last step of a second block."""
+        """Before a step: the weights, where this is the last step of a fourth block."""
         if not self._observed and self._told & self._mine[opt][1]:
             self._finish()
-        if self._awake() and (self.time + 1) % (2 * BLOCK) == 0:
+        if self._awake() and (self.time + 1) % (MOVES * BLOCK) == 0:
             self._before[opt] = self.desk.weights(self._mine[opt][1])
 
     @torch.no_grad()

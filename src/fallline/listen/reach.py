@@ -32,13 +32,13 @@ class Joined:
         self.index = torch.where(index < 0, total, index)
         self.last = [self.blank[:1]] if holes else []  # what does not exist is read from this zero
 
-    def read(self, tensors: Sequence[Tensor | None]) -> Tensor:
+    def read(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """[rows, RUN]."""
         parts = [
             self.blank[: s.here] if x is None else x if quick and not x.is_sparse else s.flat(x)
             for (s, quick), x in zip(self.spots, tensors, strict=True)
         ]
-        return torch.cat(parts + self.last).index_select(0, self.index).view(-1, RUN)
+        return [torch.cat(parts + self.last).index_select(0, self.index).view(-1, RUN)]
 
     @property
     def bytes(self) -> int:
@@ -54,8 +54,8 @@ class Viewed:
         self.spots = [(s, s.strides, s.plain, s.size, (s.runs.stride, 1), s.runs.start) for s in spots]
         self.blank = torch.zeros((), device=device)
 
-    def read(self, tensors: Sequence[Tensor | None]) -> Tensor:
-        """[rows, RUN]."""
+    def read(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
+        """[rows, RUN] of each."""
         views = []
         # In a hurry, since this is done for each tensor in each step: no attribute is asked for twice.
         for (s, strides, plain, size, steps, start), x in zip(self.spots, tensors, strict=True):
@@ -65,7 +65,7 @@ class Viewed:
             if not plain or x.stride() != strides or x.is_sparse:
                 x = s.laid(x)
             views.append(x.as_strided(size, steps, x.storage_offset() + start))
-        return torch.cat(views)
+        return views
 
     @property
     def bytes(self) -> int:
@@ -83,16 +83,15 @@ class Reach:
     def __init__(self, spots: Sequence[Spot], order: Sequence[int], owner: Tensor, who: Collection[int]) -> None:
         mine = [i for i in order if i in who]
         self.refs = [spots[i].ref for i in mine]
-        self.parts: list[tuple[slice, slice, Joined | Viewed]] = []  # which tensors, which rows
-        tensors = rows = 0
+        self.parts: list[tuple[slice, Joined | Viewed]] = []  # which tensors, and how
+        at = 0
         for group in groups([spots[i] for i in mine]):
             kind = Joined if group[0].near else Viewed
-            after = tensors + len(group), rows + sum(s.rows for s in group)
-            self.parts.append((slice(tensors, after[0]), slice(rows, after[1]), kind(group, owner.device)))
-            tensors, rows = after
-        self.read, self.all, self.device = rows, len(owner), owner.device
+            self.parts.append((slice(at, at + len(group)), kind(group, owner.device)))
+            at += len(group)
+        self.blank = torch.zeros(0, RUN, device=owner.device)  # float32, which all else becomes
         chosen = torch.isin(owner, torch.tensor(mine, dtype=owner.dtype, device=owner.device))
-        self.rows = chosen.nonzero()[:, 0] if rows < len(owner) else None
+        self.all, self.rows = len(owner), None if len(mine) == len(spots) else chosen.nonzero()[:, 0]
 
     def gradients(self) -> Tensor:
         """[R, RUN]; zeros of the tensors that are not read, and where there is none."""
@@ -103,15 +102,14 @@ class Reach:
         return self._read([ref() for ref in self.refs])
 
     def _read(self, tensors: list[Tensor | None]) -> Tensor:
-        out = torch.empty(self.read, RUN, device=self.device)
-        for which, rows, part in self.parts:
-            out[rows] = part.read(tensors[which])
-        return out if self.rows is None else out.new_zeros(self.all, RUN).index_copy_(0, self.rows, out)
+        pieces = [one for which, part in self.parts for one in part.read(tensors[which])]
+        read = torch.cat(pieces).float() if pieces else self.blank
+        return read if self.rows is None else read.new_zeros(self.all, RUN).index_copy_(0, self.rows, read)
 
     @property
     def bytes(self) -> int:
         """Memory."""
-        return sum(part.bytes for _, _, part in self.parts) + (0 if self.rows is None else self.rows.nbytes)
+        return sum(part.bytes for _, part in self.parts) + (0 if self.rows is None else self.rows.nbytes)
 
 
 def order(spots: Sequence[Spot]) -> list[int]:

@@ -40,7 +40,8 @@ class Window:
         self.extra = torch.zeros(rows, 4, device=device)  # cross and moves since the last block
         self.slots = torch.arange(self.length, device=device)
         self.ones = torch.ones(RUN, device=device)
-        self.powers = torch.tensor([GRAM.index(x) * len(GRAM) + GRAM.index(y) for x, y in POWERS], device=device)
+        powers = [GRAM.index(pair[0]) * len(GRAM) + GRAM.index(pair[1]) for pair in POWERS]
+        self.powers = torch.tensor(powers, device=device)
         self.missed = 0  # rows of this block from before a gap
 
     def reach(self, who: Collection[int]) -> Reach:
@@ -49,7 +50,7 @@ class Window:
 
     def push(self, row: Tensor, time: int) -> None:
         """Keep the row of a step."""
-        self.ring[-1 - time % self.length] = row
+        self.ring[-1 - time % self.length].copy_(row)
 
     def forget(self, time: int) -> None:
         """Steps were missed: rows from before `time` shall meet no later ones."""
