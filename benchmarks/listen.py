@@ -1,6 +1,7 @@
 """The ear's truth table: streams of known statistics injected into a model, and how often error bars hold the truth.
 
-python -m benchmarks.listen [runs] prints it; `cost` in place of runs prints what hearing costs. p.grad is set by hand before each step of an optimizer that the ear hears.
+python -m benchmarks.listen [runs] prints it; `cost` in place of runs prints what hearing costs.
+p.grad is set by hand before each step of an optimizer that the ear hears.
 """
 
 from __future__ import annotations
