@@ -1,13 +1,13 @@
 """The ear's truth table: streams of known statistics injected into a model, and how often error bars hold the truth.
 
-python -m benchmarks.listen [runs] prints it. p.grad is set by hand before each step of an optimizer that the ear hears.
+python -m benchmarks.listen [runs] prints it; `cost` in place of runs prints what hearing costs.
+p.grad is set by hand before each step of an optimizer that the ear hears.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import fallline
-from benchmarks.shape import LISTS
+from benchmarks import hearing_cost
 from fallline.listen import Estimate, Heard
 from fallline.theory import best_momentum, momentum_pay
 
@@ -128,38 +128,8 @@ def coverage(stream: Stream, runs: int, level: float = 0.95, first: int = 0) -> 
     return found
 
 
-def cost(rounds: int = 5, steps: int = 32) -> str:
-    """What hearing adds to a step of torch's fused AdamW alone, without forward and backward, on ResNet-50."""
-    net = nn.Module()
-    for i, size in enumerate(LISTS["resnet50"].shapes):
-        net.register_parameter(f"p{i}", nn.Parameter(torch.randn(size)))
-    grads = [torch.randn_like(p) for p in net.parameters()]
-    opt = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True)
-
-    def seconds() -> float:
-        start = time.process_time()
-        for _ in range(steps):
-            for p, g in zip(net.parameters(), grads, strict=True):
-                p.grad = g.detach()
-            opt.step()
-        return (time.process_time() - start) / steps
-
-    seconds()
-    ear, alone, heard = fallline.listen(net), [], []
-    for _ in range(rounds):
-        alone.append(seconds())
-        with ear:
-            heard.append(seconds())
-    numbers = sum(p.numel() for p in net.parameters())
-    return (
-        f"AdamW's step {1e3 * min(alone):.1f} ms, heard {1e3 * min(heard):.1f} ms; {ear.bytes / numbers:.3f} bytes per "
-        f"parameter, {ear.bytes / numbers / 16:.2%} of weights, gradients and moments"
-    )
-
-
 def main(runs: int) -> None:
-    """Print the cost and the table."""
-    print(cost(), "\n")
+    """Print the table."""
     print(f"share of {runs} runs of {STEPS} steps in which the 95 % interval holds the truth (median half width)\n")
     print("| stream |", " | ".join(READ), "|\n|---|" + "---|" * len(READ))
     for stream in STREAMS:
@@ -169,4 +139,7 @@ def main(runs: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    if sys.argv[1:] == ["cost"]:
+        hearing_cost.main()
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

@@ -7,10 +7,11 @@
 A `Reading` says of one scope (a parameter, a role, all) what was estimated, each number an `Estimate(value, low, high,
 level)` and each function a `Curve`. Nothing is written to the model, and torch's random numbers are left alone.
 
-How it hears: of every tensor a few runs of coordinates (`spot`), of which a ring keeps the last steps (`window`); every
-eight steps their products at all lags enter sums over stretches of steps (`tally`); whole matrices are looked at in
-turn, rarely (`look`, `turn`). What is made of it: replicates of the sums (`replicate`), from which come the `signal`
-under the noise, `pay` as a function of momentum, the power of families of directions (`family`), and alarms (`alarm`).
+How it hears: of every tensor a few runs of coordinates (`spot`, `reach`), of which a ring keeps the last steps
+(`window`); every eight steps their products at all lags enter sums over stretches of steps (`tally`); whole matrices
+are looked at in turn, rarely (`look`, `turn`). What is made of it: replicates of the sums (`replicate`), from which
+come the `signal` under the noise, `pay` as a function of momentum, the power of families of directions (`family`), and
+alarms (`alarm`).
 """
 
 import sys

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from .reach import Reach
 from .spot import Spot, real
 from .window import Window
 
@@ -18,28 +19,25 @@ class Desk:
 
     def __init__(self, spots: Sequence[Spot], window: int) -> None:
         self.spots = list(spots)
-        self.refs = [s.ref for s in self.spots]
         self.index = {id(p): i for i, s in enumerate(self.spots) if (p := s.p) is not None}
         lies = [real(p).device if (p := s.p) is not None else None for s in self.spots]
         devices = [device for device in dict.fromkeys(lies) if device is not None]
         self.at = [[i for i, d in enumerate(lies) if d == device] for device in devices]
         self.windows = [Window([self.spots[i] for i in at], d, window) for at, d in zip(self.at, devices, strict=True)]
+        self.reaches: dict[frozenset[int], list[Reach]] = {}
         self.scopes = [self._scopes(at, d) for at, d in zip(self.at, devices, strict=True)]
 
-    def gradients(self, who: Collection[int]) -> Row:
+    def gradients(self, who: frozenset[int]) -> Row:
         """Of some parameters; zeros of the others, and where there is none."""
-        if len(who) == len(self.spots):
-            return self._pick([None if (p := ref()) is None else p.grad for ref in self.refs])
-        ps = [ref() if i in who else None for i, ref in enumerate(self.refs)]
-        return self._pick([None if p is None else p.grad for p in ps])
+        return [reach.gradients() for reach in self._reach(who)]
 
-    def weights(self, who: Collection[int]) -> Row:
+    def weights(self, who: frozenset[int]) -> Row:
         """The same of the parameters themselves."""
-        return self._pick([ref() if i in who else None for i, ref in enumerate(self.refs)])
+        return [reach.weights() for reach in self._reach(who)]
 
     def blank(self) -> Row:
         """Zeros."""
-        return [torch.zeros_like(w.ring[0]) for w in self.windows]
+        return [torch.zeros_like(w.v) for w in self.windows]
 
     def recent(self) -> Row:
         """|g|^2 and <g_n, g_{n-1}> over the last block, of all and of each role: [scopes, 2] on each device."""
@@ -57,12 +55,14 @@ class Desk:
     @property
     def bytes(self) -> int:
         """Memory."""
-        return sum(w.bytes for w in self.windows)
+        kept = [w.bytes for w in self.windows] + [one.bytes for some in self.reaches.values() for one in some]
+        return sum(kept)
 
-    def _pick(self, found: list[Tensor | None]) -> Row:
-        if len(self.windows) == 1:
-            return [self.windows[0].pick(found)]
-        return [w.pick([found[i] for i in at]) for w, at in zip(self.windows, self.at, strict=True)]
+    def _reach(self, who: frozenset[int]) -> list[Reach]:
+        if who not in self.reaches:
+            mine = [[k for k, i in enumerate(at) if i in who] for at in self.at]
+            self.reaches[who] = [w.reach(some) for w, some in zip(self.windows, mine, strict=True)]
+        return self.reaches[who]
 
     def _scopes(self, at: Sequence[int], device: torch.device) -> Tensor:
         """1 where a parameter belongs to a scope, total first, then the roles by name: [scopes, T]."""

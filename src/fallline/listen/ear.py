@@ -22,6 +22,7 @@ from .sharpness import Sharpness, sharpness
 from .spot import spots
 from .window import BLOCK
 
+MOVES = 4  # blocks of which one has its last step measured
 KEPT = 4096  # blocks for alarms that are remembered
 
 
@@ -58,9 +59,9 @@ class Ear:
         self.model = weakref.ref(model)
         self.desk = Desk(spots(model), window)
         self.turns = turn.Turns(self.desk.spots)
-        self.everyone = range(len(self.desk.spots))
-        self.steps = self.time = self.start = 0  # steps of training, rows heard, the first row of this stretch
-        self._mine: weakref.WeakKeyDictionary[Optimizer, tuple[int, set[int]]] = weakref.WeakKeyDictionary()
+        self.everyone = frozenset(range(len(self.desk.spots)))
+        self.steps = self.time = 0  # steps of training, rows heard
+        self._mine: weakref.WeakKeyDictionary[Optimizer, tuple[int, frozenset[int]]] = weakref.WeakKeyDictionary()
         self._habits: dict[int, tuple[habit.Number, habit.Number]] = {}
         self._row, self._told = Row(), set[int]()  # of the step in progress, and whose gradients it has
         self._observed = False
@@ -88,7 +89,7 @@ class Ear:
     def observe(self) -> None:
         """Hear the gradients that are there now as those of one step; a step's hooks will not hear them again."""
         self._finish()
-        self._hear(set(self.everyone), None)
+        self._hear(self.everyone, None)
         self._observed = True
 
     @torch.no_grad()
@@ -127,7 +128,7 @@ class Ear:
         spots = self.desk.spots
         sums, counts, runs, owner = self.desk.sums()
         keep = torch.tensor([s.share > 0 for s in spots])[owner]
-        habits = [self._habits.get(i, (None, None)) for i in self.everyone]
+        habits = [self._habits.get(i, (None, None)) for i in range(len(spots))]
         share = [s.share * s.sampled / max(s.here, 1) for s in spots]
         return Record(
             names=tuple(s.name for s in spots),
@@ -155,15 +156,15 @@ class Ear:
         known = self._mine.get(opt)
         if known is None or known[0] != size:
             found = {self.desk.index.get(id(p), -1) for group in opt.param_groups for p in group["params"]} - {-1}
-            self._mine[opt] = known = size, {i for i in found if self.desk.spots[i].p is not None}
+            self._mine[opt] = known = size, frozenset(i for i in found if self.desk.spots[i].p is not None)
         return bool(known[1])
 
     @torch.no_grad()
     def _begin(self, opt: Optimizer) -> None:
-        """Before a step: the weights, where this is the last step of a second block."""
+        """Before a step: the weights, where this is the last step of a fourth block."""
         if not self._observed and self._told & self._mine[opt][1]:
             self._finish()
-        if self._awake() and (self.time + 1) % (2 * BLOCK) == 0:
+        if self._awake() and (self.time + 1) % (MOVES * BLOCK) == 0:
             self._before[opt] = self.desk.weights(self._mine[opt][1])
 
     @torch.no_grad()
@@ -187,7 +188,7 @@ class Ear:
         long = 2 * self.window
         return self.steps % (long * self.every) < long
 
-    def _hear(self, who: set[int], opt: Optimizer | None) -> None:
+    def _hear(self, who: frozenset[int], opt: Optimizer | None) -> None:
         """Take in the gradients of some parameters."""
         if self._awake():
             scale = getattr(opt, "grad_scale", None)  # a fused step unscales by itself
@@ -204,7 +205,8 @@ class Ear:
             return
         if self._awake():
             if self.every > 1 and self.steps % (2 * self.window * self.every) == 0:
-                self.start = self.time
+                for w in self.desk.windows:
+                    w.forget(self.time)
             self._keep()
         self.steps += 1
         self._told, self._row, self._observed, self._parts = set(), [], False, None
@@ -224,7 +226,7 @@ class Ear:
         groups = [group for opt in self._mine for group in opt.param_groups]
         beta = next((b for group in groups if (b := habit.plain(habit.momentum(group)))), 0.9)
         for w in self.desk.windows:
-            w.close(self.time, self.start, beta, self._crossed, int(self._moved))
+            w.close(self.time, beta, self._crossed, int(self._moved))
         self._recent.append((self.steps + 1, self.desk.recent()))
         self._note()
         self._crossed, self._moved = 0, False

@@ -11,6 +11,7 @@ TILE = (
     128  # directions are made of the corner of a larger matrix: a polar factor of this size takes a millisecond or two
 )
 POWER_STEPS = 5
+PART = 131072  # numbers whose squares are made at a time, 512 KiB
 POLAR = NewtonSchulz("you-6")  # products alone: nothing waits for the host, as it would for eigenvalues
 TINY = 1e-38
 FAMILIES = ("euclid", "diagonal", "sign", "row", "column", "spectral")
@@ -42,8 +43,18 @@ def shape(x: Tensor) -> Tensor:
     >>> shape(torch.eye(4)).tolist(), shape(torch.outer(torch.tensor([1.0, 0, 0]), torch.ones(2))).tolist()
     ([4.0, 1.0, 1.0], [1.0, 3.0, 1.0])
     """
-    rows, columns = (torch.linalg.vector_norm(x, dim=d).square() for d in (1, 0))
+    rows, columns = squares(x)
     return torch.stack([stable_rank(x, rows), imbalance(rows), imbalance(columns)])
+
+
+def squares(x: Tensor) -> tuple[Tensor, Tensor]:
+    """|row|^2 and |column|^2 of a matrix [m, n], [m] and [n]; PART numbers at a time, while they are at hand."""
+    rows, columns = [], x.new_zeros(x.shape[1])
+    for part in x.split(-(-PART // x.shape[1])):
+        square = part.square()
+        rows.append(square.sum(1))
+        columns += square.sum(0)
+    return torch.cat(rows), columns
 
 
 def imbalance(s: Tensor) -> Tensor:

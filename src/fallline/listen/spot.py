@@ -19,6 +19,7 @@ FEW = 2  # runs of a small tensor, so that they can be compared
 SHARE = 1 / 8192  # of a large one
 LEAST = 4096  # coordinates of a model at least, or all of them
 NEARLY = 0.5  # a tensor that would be heard to this share is heard whole
+NEAR = 4096  # a tensor of so many numbers is copied faster than a view of its runs is made
 
 
 def spread(n: int, share: float, generator: torch.Generator) -> Runs:
@@ -75,6 +76,16 @@ class Spot:
         """Coordinates that are heard."""
         return self.runs.rows * RUN + self.tail
 
+    @cached_property
+    def rows(self) -> int:
+        """Of RUN coordinates, the last of which may be short."""
+        return -(-self.sampled // RUN)
+
+    @cached_property
+    def near(self) -> bool:
+        """Whether it is read by a copy of the whole."""
+        return self.here <= NEAR or self.runs.stride == RUN
+
     @property
     def weight(self) -> float:
         """How many coordinates each one stands for."""
@@ -86,6 +97,11 @@ class Spot:
         if x.stride() == self.strides:
             return x
         return torch.empty_strided(x.shape, self.strides, dtype=x.dtype, device=x.device).copy_(x)
+
+    def flat(self, x: Tensor) -> Tensor:
+        """The same in the order in which they lie, [here]."""
+        x = self.laid(x)
+        return x.as_strided((self.here,), (1,), x.storage_offset())
 
 
 def real(x: Any) -> Tensor:

@@ -2,130 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
-from .column import BETAS, Columns
+from .column import BETAS, POWERS, Columns
+from .reach import Reach, order
 from .spot import RUN, Spot
 from .tally import Tally
 
 BLOCK = 8  # steps whose products are taken together: one call of bmm, and nothing waits for it
 DECAY = 0.99  # of the second moment by which the diagonal metric weighs
 TINY = 1e-30
+GRAM = "gmsd"  # g, m, sign m and m / sqrt(v), of whose products POWERS are some
 
 
 class Window:
-    """A ring [window + BLOCK, R, RUN] of float32 rows, one for each step, and a tally of what they say.
+    """A ring [length, R, RUN] of float32 rows, one for each step, the newest first, and a tally of what they say.
 
     Every BLOCK steps their products with all rows up to `window` steps older enter the tally. A row that is not finite
-    counts for nothing. Memory: 4 (window + BLOCK + 3) R RUN bytes, and the tally's.
+    counts for nothing. Memory: 4 (window + BLOCK + 2) R RUN bytes, and the tally's.
     """
 
     def __init__(self, spots: Sequence[Spot], device: torch.device, window: int) -> None:
-        self.spots, self.columns, self.length = list(spots), Columns(window), window + BLOCK
-        heads = [i for i, s in enumerate(self.spots) for _ in range(s.runs.rows)]
-        tails = [i for i, s in enumerate(self.spots) if s.tail]
-        self.full = len(heads)
-        self.hurry = [(s, s.strides, s.plain, s.size, (s.runs.stride, 1), s.runs.start, s.tail) for s in self.spots]
-        self.owner = torch.tensor(heads + tails, dtype=torch.int64, device=device)
-        rests = [torch.arange(self.spots[i].tail) + k * RUN for k, i in enumerate(tails)]
-        self.rests = torch.cat(rests).to(device) if rests else None
-        weights = torch.tensor([s.weight for s in self.spots], device=device)
-        self.weight = weights[self.owner] if len(self.owner) else weights[:0]
-        self.ring = torch.zeros(self.length, len(self.owner), RUN, device=device)
-        self.sound = torch.zeros(self.length, device=device)
-        self.v, self.seen = torch.zeros(len(self.owner), RUN, device=device), torch.zeros((), device=device)
+        self.spots, self.columns = list(spots), Columns(window)
+        self.order = order(self.spots)
+        owner = [i for i in self.order for _ in range(self.spots[i].rows)]
+        self.owner = torch.tensor(owner, dtype=torch.int64, device=device)
+        self.weight = torch.tensor([self.spots[i].weight for i in owner], device=device)
+        rows, self.length = len(owner), BLOCK * (1 - -window // BLOCK)
+        self.ring, self.at = torch.zeros(self.length, rows, RUN, device=device), 0  # where the newest block stands
+        self.sound = torch.zeros(self.length, device=device)  # 1 for each row that counts, in the ring's order
+        self.v, self.seen = torch.zeros(rows, RUN, device=device), torch.zeros((), device=device)
         self.tally = Tally(len(self.spots), self.owner, self.columns.total)
         self.recent: Tensor | None = None  # the last block's |g|^2 and <g_n, g_{n-1}> of every tensor, [T, 2]
-        self.extra = torch.zeros(len(self.owner), 4, device=device)  # cross and moves since the last block
+        self.extra = torch.zeros(rows, 4, device=device)  # cross and moves since the last block
+        self.slots = torch.arange(self.length, device=device)
+        self.ones = torch.ones(RUN, device=device)
+        powers = [GRAM.index(pair[0]) * len(GRAM) + GRAM.index(pair[1]) for pair in POWERS]
+        self.powers = torch.tensor(powers, device=device)
+        self.missed = 0  # rows of this block from before a gap
 
-    def pick(self, tensors: Sequence[Tensor | None]) -> Tensor:
-        """The sampled coordinates of one tensor for each spot, [R, RUN]; None counts as zeros."""
-        blank = self.ring.new_zeros(())
-        heads, rests = [], []
-        # In a hurry, since this is done for each tensor in each step: no attribute is asked for twice.
-        for (s, strides, plain, size, steps, start, tail), x in zip(self.hurry, tensors, strict=True):
-            if x is None:
-                heads.append(blank.expand(size))
-                rests.append(blank.expand(tail))
-                continue
-            if not plain or x.stride() != strides or x.is_sparse:
-                x = s.laid(x)
-            at = x.storage_offset()
-            if size[0]:
-                heads.append(x.as_strided(size, steps, at + start))
-            if tail:
-                rests.append(x.as_strided((tail,), (1,), at + s.here - tail))
-        out = torch.zeros_like(self.ring[0]) if self.rests is not None else torch.empty_like(self.ring[0])
-        if heads:
-            torch.cat(heads, out=out[: self.full])
-        if self.rests is not None:
-            out[self.full :].view(-1).index_copy_(0, self.rests, torch.cat(rests).float())
-        return out
+    def reach(self, who: Collection[int]) -> Reach:
+        """How some tensors are read."""
+        return Reach(self.spots, self.order, self.owner, who)
 
     def push(self, row: Tensor, time: int) -> None:
         """Keep the row of a step."""
-        sound = torch.isfinite(row).all()
-        self.ring[time % self.length] = torch.where(sound, row, 0.0)
-        self.sound[time % self.length] = sound
+        self.ring[-1 - time % self.length].copy_(row)
 
-    def close(self, time: int, start: int, beta: float, crossed: int, moved: int) -> None:
-        """Enter the products of the BLOCK steps that end before `time`; rows before `start` are too old.
+    def forget(self, time: int) -> None:
+        """Steps were missed: rows from before `time` shall meet no later ones."""
+        self.ring.zero_()
+        self.sound.zero_()
+        self.missed = time % BLOCK
+
+    def close(self, time: int, beta: float, crossed: int, moved: int) -> None:
+        """Enter the products of the BLOCK steps that end before `time`.
 
         beta: the momentum in use; crossed, moved: in how many of the steps micro-batches and weights were seen.
         """
-        steps = torch.arange(time - BLOCK, time, device=self.ring.device)
-        self._weigh(steps)
+        self.at = -time % self.length
+        self._weigh(self._checked())
         cost = ((self.v / (1 - DECAY**self.seen).clamp(min=TINY)).sqrt() + TINY).reciprocal()
         cost = torch.where(self.v > 0, cost, 0.0)
-        ages = torch.arange(self.length, device=self.ring.device)
-        known = (ages < time - start) * self.sound[(time - 1 - ages) % self.length]
-        past = self.ring.index_select(0, (time - 1 - ages) % self.length).transpose(0, 1)
-        past = past * known[:, None]  # [R, length, RUN], the newest first
-        new = past[:, :BLOCK]
-        euclid, diagonal = self._products(torch.cat([new, new * cost[:, None]], 1), past)
-        pairs = torch.stack([known[: self.columns.window + 1 + a][a:] * known[a] for a in range(BLOCK)]).sum(0)
-        scores, live = self._scores(time, start, beta, cost)
-        values = torch.cat([euclid, diagonal, scores, self.extra], 1).mul_(self.weight[:, None])
-        one = live.expand(scores.shape[1])
-        extra = pairs.new_tensor([crossed] * 2 + [moved] * 2)
+        products, pairs = self._products(cost)
+        scores = self._scores(beta, cost)
+        values = torch.cat([products, scores, self.extra], 1).mul_(self.weight[:, None])
+        one, extra = self.sound[self.at].expand(scores.shape[1]), pairs.new_tensor([crossed] * 2 + [moved] * 2)
         self.tally.add(values, torch.cat([pairs, pairs, one, extra]))
         self.recent = values.new_zeros(len(self.spots), 2).index_add_(0, self.owner, values[:, :2])
         self.extra.zero_()
 
-    def _weigh(self, steps: Tensor) -> None:
+    def _checked(self) -> slice:
+        """The newest block, after its rows that do not count were made zeros."""
+        here = slice(self.at, self.at + BLOCK)
+        sound = (0 * self.ring[here]).sum((1, 2)) == 0  # 0 times what is not finite is nan
+        if self.missed:
+            sound[-self.missed :] = False
+            self.missed = 0
+        self.ring[here].masked_fill_(~sound[:, None, None], 0.0)
+        self.sound[here] = sound
+        return here
+
+    def _weigh(self, here: slice) -> None:
         """v <- DECAY v + (1 - DECAY) g^2, step by step."""
-        rows, sound = self.ring[steps % self.length], self.sound[steps % self.length]
-        age = sound.flip(0).cumsum(0).flip(0) - sound  # sound steps that come after this one
+        sound, squares = self.sound[here], self.ring[here].square()
+        age = sound.cumsum(0) - sound  # sound steps that come after this one
         weights = (1 - DECAY) * DECAY**age * sound
-        self.v.mul_(DECAY ** sound.sum()).add_(torch.einsum("b,brc->rc", weights, rows.square()))
+        self.v.mul_(DECAY ** sound.sum()).add_((weights @ squares.flatten(1)).view_as(self.v))
         self.seen.add_(sound.sum())
 
-    def _products(self, new: Tensor, past: Tensor) -> tuple[Tensor, ...]:
-        """sum over a block of <g_n, D g_{n-j}> for every run and lag, [R, lags], for each block in new."""
-        products, lags = torch.bmm(new, past.mT).unflatten(1, (-1, BLOCK)), self.columns.window + 1
-        total = products[:, :, 0, :lags].clone()
-        for age in range(1, BLOCK):  # lag j of the row of this age stands at age + j
-            total += products[:, :, age, age : age + lags]
-        return total.unbind(1)
+    def _products(self, cost: Tensor) -> tuple[Tensor, Tensor]:
+        """sum over a block of <g_n, D g_{n-j}> with D = 1 and D = cost, [R, 2 lags], and of how many steps, [lags]."""
+        ring, sound = self.ring.transpose(0, 1), self.sound
+        past = torch.cat([ring[:, self.at :], ring[:, : self.at]], 1)  # [R, length, RUN], the newest first
+        sounds = torch.cat([sound[self.at :], sound[: self.at]])
+        new = past[:, :BLOCK]
+        both = torch.cat([new, new * cost[:, None]], 1)
+        products = torch.bmm(both, past.mT).unflatten(1, (2, BLOCK))
+        return self._lags(products).flatten(1), self._lags(sounds[:BLOCK, None] * sounds)
 
-    def _scores(self, time: int, start: int, beta: float, cost: Tensor) -> tuple[Tensor, Tensor]:
+    def _lags(self, products: Tensor) -> Tensor:
+        """[..., BLOCK, length] -> [..., lags], sums over the block: lag j of the row of this age stands at age + j."""
+        shape = *products.shape[:-1], self.columns.window + 1
+        return products.as_strided(shape, (*products.stride()[:-2], self.length + 1, 1)).sum(-2)
+
+    def _scores(self, beta: float, cost: Tensor) -> Tensor:
         """What sign directions of all momenta earn at the newest step, and elementwise families at the momentum in use;
-        [R, 2 betas + powers], and 1 if this step counts."""
-        last = (time - 1) % self.length
-        age = (time - 1 - torch.arange(self.length, device=self.ring.device)) % self.length
-        known = (age < min(time - start, self.columns.window + 1)) * self.sound
+        [R, 2 betas + powers]."""
+        g, age = self.ring[self.at], (self.slots - self.at) % self.length
         tried = self.ring.new_tensor([*BETAS, beta])[:, None]
-        taps = torch.where(age > 0, tried ** (age - 1).clamp(min=0), 0.0) * known
-        g = self.ring[last]
-        m = torch.tensordot(taps, self.ring, 1)  # sums of earlier gradients, [betas + 1, R, RUN]
-        both = torch.stack([m[:-1] * tried[:-1, :, None] + g, m[:-1]]).sign_().flatten(0, 1)
-        signs = torch.bmm(both.transpose(0, 1), g[:, :, None])[..., 0]
-        m = m[-1]
-        d, s = m * cost, m.sign()
-        return torch.cat([signs, *map(_inner, (g, m, g, s, g, d, g), (m, m, s, s, d, d, g))], 1), self.sound[last]
+        known = (age > 0) & (age <= self.columns.window)
+        taps = torch.where(known, tried ** (age - 1).clamp(min=0), 0.0)
+        m = (taps @ self.ring.flatten(1)).view(-1, *g.shape)  # sums of earlier gradients, [betas + 1, R, RUN]
+        m, now = m[:-1], m[-1]
+        signs = torch.stack([m * tried[:-1, :, None] + g, m]).sign_().mul_(g)
+        earned = (signs.view(-1, RUN) @ self.ones).view(-1, len(g)).T  # so, for sums of eight numbers are slow
+        families = torch.stack([g, now, now.sign(), now * cost], 1)
+        powers = torch.bmm(families, families.mT).flatten(1).index_select(1, self.powers)
+        return torch.cat([earned, powers], 1)
 
     def cross(self, squares: Tensor, whole: Tensor, parts: int) -> None:
         """Micro-batches of a step: the sum of their squares [R, RUN], their sum, and how many they were.
@@ -144,9 +141,5 @@ class Window:
     @property
     def bytes(self) -> int:
         """Memory."""
-        return self.tally.bytes + sum(x.nbytes for x in (self.ring, self.v, self.owner, self.weight, self.extra))
-
-
-def _inner(x: Tensor, y: Tensor) -> Tensor:
-    """<x, y> of every run, [R, 1]; bmm, for sums of eight numbers are slow."""
-    return torch.bmm(x[:, None], y[:, :, None])[..., 0]
+        kept = self.ring, self.v, self.owner, self.weight, self.extra
+        return self.tally.bytes + sum(x.nbytes for x in kept)
