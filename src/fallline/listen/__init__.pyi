@@ -1,22 +1,31 @@
 from .advice import Advice, Recommendation
 from .alarm import Jumper
 from .attach import Attached, attached
+from .case import Case, Counsel
+from .counsel import TABLE
+from .curvature import Curvature
 from .ear import Ear
-from .estimate import Change, Curve, Estimate, Heard, Pay, Reading, Shape
+from .estimate import Change, Curve, Estimate, Evidence, Heard, Pay, Reading, Shape
 from .hearing import heard
 from .live import Live
 from .outcome import Outcome, told
+from .recommend import advised
 from .record import Record
 from .row import log, rows
 from .sharpness import Sharpness
 
 __all__ = [
+    "TABLE",
     "Advice",
     "Attached",
+    "Case",
     "Change",
+    "Counsel",
+    "Curvature",
     "Curve",
     "Ear",
     "Estimate",
+    "Evidence",
     "Heard",
     "Jumper",
     "Live",
@@ -27,6 +36,7 @@ __all__ = [
     "Record",
     "Shape",
     "Sharpness",
+    "advised",
     "attached",
     "heard",
     "log",

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from . import habit, turn
+from .advice import Recommendation
+from .curvature import Curvature, curvature
 from .desk import Desk, Row
 from .estimate import Heard
 from .hearing import heard
 from .hook import hooked
+from .recommend import advised
 from .record import Record, gathered
 from .sharpness import Sharpness, sharpness
 from .spot import spots
@@ -61,14 +64,13 @@ class Ear:
         self.everyone = range(len(self.desk.spots))
         self.steps = self.time = self.start = 0  # steps of training, rows heard, the first row of this stretch
         self._mine: weakref.WeakKeyDictionary[Optimizer, tuple[int, set[int]]] = weakref.WeakKeyDictionary()
-        self._habits: dict[int, tuple[habit.Number, habit.Number]] = {}
+        self._habits = habit.Habits(self.desk.index)
         self._row, self._told = Row(), set[int]()  # of the step in progress, and whose gradients it has
         self._observed = False
         self._before: dict[Optimizer, Row] = {}
         self._crossed, self._moved = 0, False
-        self._parts: tuple[int, Row, Row] | None = (
-            None  # micro-batches so far: how many, their squares' sums, their sum
-        )
+        # Micro-batches so far: how many, their squares' sums, their sum.
+        self._parts: tuple[int, Row, Row] | None = None
         self._recent: deque[tuple[int, Row]] = deque(maxlen=KEPT)
         self._stack: ExitStack | None = None
 
@@ -110,10 +112,22 @@ class Ear:
 
     def sharpness(self, loss: Callable[[], Tensor]) -> Sharpness:
         """Batch sharpness along the update against 2 / lr: one Hessian-vector product of a batch's `loss()`."""
-        model = self.model()
-        if model is None:
-            raise RuntimeError("The model is gone: the ear holds it weakly.")
-        return sharpness(model, loss, list(self._mine))
+        return sharpness(self._model(), loss, list(self._mine))
+
+    def curvature(self, loss: Callable[[], Tensor], draws: int = 8) -> Curvature:
+        """What the best step along each family's direction gains; `loss()` draws a new batch at each of many calls."""
+        return curvature(self._model(), loss, list(self._mine), draws)
+
+    def recommend(
+        self, loss: Callable[[], Tensor] | None = None, level: float = 0.95, draws: int = 8
+    ) -> Recommendation:
+        """What to change, why, with what effect, how sure; in a share 1 - level of runs something is advised by chance.
+
+        loss: draws a new batch at each call; with it curvature speaks, too, at the price of some hundred gradients.
+        """
+        sharp = [] if loss is None else [self.sharpness(loss) for _ in range(draws)]
+        bent = None if loss is None else self.curvature(loss, draws)
+        return advised(self.estimates(parameters=False), level, sharp, bent)
 
     @property
     def bytes(self) -> int:
@@ -127,7 +141,6 @@ class Ear:
         spots = self.desk.spots
         sums, counts, runs, owner = self.desk.sums()
         keep = torch.tensor([s.share > 0 for s in spots])[owner]
-        habits = [self._habits.get(i, (None, None)) for i in self.everyone]
         share = [s.share * s.sampled / max(s.here, 1) for s in spots]
         return Record(
             names=tuple(s.name for s in spots),
@@ -141,12 +154,19 @@ class Ear:
             share=torch.tensor(share, dtype=torch.float64),
             looks=tuple((i, x.cpu()) for i, x in self.turns.seen),
             recent=tuple((n, torch.stack([x.cpu() for x in xs]).sum(0)) for n, xs in self._recent),
-            habits=tuple((habit.plain(lr), habit.plain(beta)) for lr, beta in habits),
+            habits=self._habits.pairs(len(spots)),
+            metrics=tuple(map(self._habits.metrics.get, self.everyone)),
             steps=self.time,
             window=self.window,
             every=self.every,
             bytes=self.bytes,
         )
+
+    def _model(self) -> nn.Module:
+        model = self.model()
+        if model is None:
+            raise RuntimeError("The model is gone: the ear holds it weakly.")
+        return model
 
     # --- a step -----------------------------------------------------------------------------------------------------
 
@@ -226,11 +246,5 @@ class Ear:
         for w in self.desk.windows:
             w.close(self.time, self.start, beta, self._crossed, int(self._moved))
         self._recent.append((self.steps + 1, self.desk.recent()))
-        self._note()
+        self._habits.note(self._mine)
         self._crossed, self._moved = 0, False
-
-    def _note(self) -> None:
-        """Remember learning rates and momenta: the optimizer may be gone when somebody asks."""
-        for group in (group for opt in self._mine for group in opt.param_groups):
-            said = habit.rate(group), habit.momentum(group)
-            self._habits |= {i: said for p in group["params"] if (i := self.desk.index.get(id(p), -1)) >= 0}

@@ -81,6 +81,28 @@ class Shape:
 
 @final
 @dataclass(frozen=True)
+class Evidence:
+    """What speaks for a change, in the metric in use; every stretch of steps counts alike, however large its gradients.
+
+    held: sqrt(1 - .25) sum_k .5^(k-1) r_k / r_0 over lags k >= 1: what earlier gradients say of a new one; 0 of noise
+    alone, below 0 where gradients turn round. next: r_1 / r_0. best, best_later: the momenta that earn most on the same
+    batch, and, made of earlier gradients, on a new one. choice: of all that earn nearly as much as `best` the nearest
+    to the momentum in use; margin, later: how much more it earns than that, on either, as a share; None where none is
+    known. lead: how much more families of equal size earn than the metric in use and than Euclid.
+    """
+
+    held: Estimate
+    next: Estimate
+    best: float
+    best_later: float
+    choice: float
+    margin: Estimate | None
+    later: Estimate | None
+    lead: dict[str, Estimate]
+
+
+@final
+@dataclass(frozen=True)
 class Reading:
     """What was heard of one scope: a parameter, a role, or all. Gradients are as the optimizer saw them.
 
@@ -90,7 +112,8 @@ class Reading:
     autocorrelation: r_k / r_0 at lags 0 ... window. pay: by metric. families: power of directions of equal size,
     <g, d> / (|g| |d|), with d made from earlier gradients; matrix_families: the same on tiles of whole matrices.
     gradient, buffer: the shapes of gradients and of the optimizer's momentum buffers. update: |step| / |weights|.
-    lr, momentum: in use; None where several are, or none is known.
+    lr, momentum, metric: in use; None where several are, or none is known.
+    evidence: what advice rests on. looks: at matrices.
     """
 
     name: str
@@ -115,6 +138,9 @@ class Reading:
     update: Estimate | None
     lr: float | None
     momentum: float | None
+    metric: str | None
+    evidence: Evidence
+    looks: int
 
 
 class Change(NamedTuple):

@@ -11,6 +11,7 @@ from torch import Tensor
 from . import family, pay
 from .alarm import Jumper
 from .estimate import Change, Estimate, Heard, Pay, Reading
+from .evidence import evidence
 from .record import Record
 from .replicate import Replicates, deviations, replicates
 from .signal import fit, weights
@@ -66,7 +67,7 @@ def _reading(
     euclid, diagonal = (_lags(reps, columns[name]) for name in ("euclid", "diagonal"))
     crossed = bool(record.counts[:, columns["cross"]].sum() > 0)
     signal = _crossed(columns["euclid"], columns["cross"]) if crossed else lambda x: euclid(x)[1]
-    lr, momentum = _habit(record, of)
+    lr, momentum, metric = _habit(record, of)
     power: Numbers = lambda x: x[..., columns["euclid"].start]  # noqa: E731
     return Reading(
         *called,
@@ -92,6 +93,9 @@ def _reading(
         update=_update(reps, record),
         lr=lr,
         momentum=momentum,
+        metric=metric,
+        evidence=evidence(record, spread, of, level, metric, momentum),
+        looks=sum(i in set(of) for i, _ in record.looks),
     )
 
 
@@ -147,10 +151,12 @@ def _update(reps: Replicates, record: Record) -> Estimate | None:
     return reps.estimate(lambda x: (x[..., moves.start].clamp(min=0) / x[..., moves.stop - 1].clamp(min=TINY)).sqrt())
 
 
-def _habit(record: Record, of: Sequence[int]) -> tuple[float | None, float | None]:
-    """lr and momentum, where all parameters of a scope share them."""
+def _habit(record: Record, of: Sequence[int]) -> tuple[float | None, float | None, str | None]:
+    """lr, momentum and metric, where all parameters of a scope share them."""
     lrs, momenta = ({record.habits[i][k] for i in of} for k in (0, 1))
-    return (lrs.pop() if len(lrs) == 1 else None), (momenta.pop() if len(momenta) == 1 else None)
+    metrics = {record.metrics[i] for i in of}
+    lr, momentum = (one.pop() if len(one) == 1 else None for one in (lrs, momenta))
+    return lr, momentum, metrics.pop() if len(metrics) == 1 else None
 
 
 def changes(record: Record, risk: float = RISK) -> list[Change]:

@@ -18,7 +18,7 @@ class Record:
 
     sums [B, T, C], counts [B, C], runs [R, C], owner [R], share [T]: how much of a parameter is heard. looks: for each
     the parameter and its numbers [WIDTH]. recent: |g|^2 and <g_n, g_{n-1}> of all and of each role, [scopes, 2], for
-    each block and the step that it ended with. habits: lr and momentum in use, by parameter.
+    each block and the step that it ended with. habits: lr and momentum in use, by parameter; metrics: the metric.
     """
 
     names: tuple[str, ...]
@@ -33,6 +33,7 @@ class Record:
     looks: tuple[tuple[int, Tensor], ...]
     recent: tuple[tuple[int, Tensor], ...]
     habits: tuple[tuple[float | None, float | None], ...]
+    metrics: tuple[str | None, ...]
     steps: int
     window: int
     every: int

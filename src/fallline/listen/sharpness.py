@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
 from . import habit
@@ -41,20 +43,29 @@ def sharpness(model: nn.Module, loss: Callable[[], Tensor], optimizers: Sequence
     Sharpness(value=6.0, limit=20.0)
     """
     params = [p for p in model.parameters() if p.requires_grad]
-    kept = [(b, b.clone()) for b in model.buffers()]
-    devices = sorted({p.device.index or 0 for p in params if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices), torch.enable_grad():
+    with undisturbed(model):
         grads = torch.autograd.grad(loss(), params, create_graph=True, allow_unused=True)
         pairs = [(p, g) for p, g in zip(params, grads, strict=True) if g is not None]
         u = [_direction(p, g.detach(), optimizers) for p, g in pairs]
         slope = sum(((g * d).sum() for (_, g), d in zip(pairs, u, strict=True)), start=torch.zeros(()))
         curved = torch.autograd.grad(slope, [p for p, _ in pairs], allow_unused=True)
-    with torch.no_grad():
-        for b, old in kept:
-            b.copy_(old)
     bend = sum(float((h * d).sum()) for h, d in zip(curved, u, strict=True) if h is not None)
     rates = [r for opt in optimizers for group in opt.param_groups if (r := habit.plain(habit.rate(group)))]
     return Sharpness(bend / float(slope.detach()), 2 / max(rates) if rates else None)
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Buffers and random numbers are put back; attention is plain, for its kernels cannot be derived twice."""
+    kept = [(b, b.clone()) for b in model.buffers()]
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=devices), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for b, old in kept:
+                    b.copy_(old)
 
 
 def _direction(p: Tensor, g: Tensor, optimizers: Sequence[Optimizer]) -> Tensor:

@@ -1,0 +1,52 @@
+"""Student: the same interval at another level, where few stretches tell how much a number varies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from .estimate import Estimate
+
+
+def freedom(stretches: int) -> int:
+    """Degrees of freedom that the replicates of so many stretches have (see replicate.py)."""
+    h = 4 if stretches >= 12 else 3 if stretches >= 8 else 2
+    return max(3 * stretches // (2 * h), 1)
+
+
+def quantile(level: float, nu: int) -> float:
+    """t with P(|T| <= t) = level, for Student's T with nu degrees of freedom.
+
+    >>> round(quantile(0.95, 4), 3), round(quantile(0.99, 7), 3), round(quantile(0.95, 1), 2)
+    (2.776, 3.499, 12.71)
+    """
+    low, high = 0.0, 1.0
+    while inside(high, nu) < level:
+        high *= 2
+    for _ in range(60):
+        mid = (low + high) / 2
+        low, high = (mid, high) if inside(mid, nu) < level else (low, mid)
+    return high
+
+
+def inside(t: float, nu: int) -> float:
+    """P(|T| <= t), by the finite sums for whole nu (Abramowitz & Stegun 26.7.3, 26.7.4)."""
+    angle = math.atan(t / math.sqrt(nu))
+    sine, square, odd = math.sin(angle), math.cos(angle) ** 2, nu % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for k in range(nu // 2):
+        total += term
+        term *= square * (2 * k + 1 + odd) / (2 * k + 2 + odd)
+    return (angle + sine * total) * 2 / math.pi if odd else sine * total
+
+
+def widened(x: Estimate, level: float, nu: int) -> Estimate:
+    """The interval at another level: each end as many times further off as Student's law asks.
+
+    >>> print(widened(Estimate(1.0, 0.0, 3.0, 0.95), 0.99, 4))
+    1 [-0.6583, 4.317]
+    """
+    times = quantile(level, nu) / quantile(x.level, nu)
+    low, high = (x.value + times * (end - x.value) if math.isfinite(end) else end for end in (x.low, x.high))
+    return replace(x, low=low, high=high, level=level)
