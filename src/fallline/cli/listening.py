@@ -115,6 +115,7 @@ def trained(every: int, window: int, steps: int | None, live: bool) -> Iterator[
     from fallline.race.registry import WORKLOADS
 
     for name, count in DEMO.items():
+        Console().print(f"Training {WORKLOADS[name].title} for {count} steps of AdamW ...", highlight=False)
         task: Any = WORKLOADS[name].task(0, None)
         opt = torch.optim.AdamW(task.parameters(), lr=RATE)
         attached = Attached(every, window, task.batch, steps)

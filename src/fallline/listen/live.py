@@ -32,7 +32,8 @@ class Live:
 
     def __init__(self, heeded: Ear | Attached, console: Any = None) -> None:
         self.heeded, self.console = heeded, console
-        self._said: dict[str, tuple[Heard, float]] = {}  # by name: the last estimate, and when the next one is due
+        self._said: dict[str, Heard] = {}  # by name: the last estimate
+        self._due: dict[str, float] = {}  # and when it is time for the next one
         self._pace: dict[str, tuple[float, int]] = {}  # by name: when, and at which step, it began
         self._next = 0.0
         self._panel: Any = None
@@ -75,10 +76,13 @@ class Live:
 
     def _ask(self, name: str, ear: Ear, now: float) -> None:
         """A new estimate, if it is due, and no step is half over: to ask ends a step."""
-        due = self._said[name][1] if name in self._said else 0.0
-        if ear.time >= FEW and now >= due and _between(ear):
-            said = heard(ear.record(), 0.95, ear.batch, parameters=False)
-            self._said[name] = said, now + (time.monotonic() - now) / SHARE
+        if ear.time < FEW or now < self._due.get(name, 0.0) or not _between(ear):
+            return
+        try:
+            self._said[name] = heard(ear.record(), 0.95, ear.batch, parameters=False)
+        except Exception:  # training must not end because somebody looks; the report will say what is wrong
+            self._said.pop(name, None)
+        self._due[name] = time.monotonic() + (time.monotonic() - now) / SHARE
 
     def _table(self) -> Any:
         from rich.table import Table
@@ -102,13 +106,15 @@ def _between(ear: Ear) -> bool:
     return not ear._told or ear._told >= set[int]().union(*(who for _, who in ear._mine.values()))
 
 
-def _cells(said: tuple[Heard, float] | None) -> list[str]:
+def _cells(said: Heard | None) -> list[str]:
+    """Of the total: noise, momenta (in the metric in use, where one is known), the last alarm."""
     if said is None:
         return ["listening", "", "", ""]
-    total = said[0].total
-    best = "  ".join(f"{metric} {pay.best_clean.value:.3g}" for metric, pay in total.pay.items())
+    total = said.total
+    known = {total.metric: total.pay[total.metric]} if total.metric in total.pay else total.pay
+    best = "  ".join(f"{metric} {pay.best_clean.value:.3g}" for metric, pay in known.items())
     used = "several" if total.momentum is None else f"{total.momentum:.3g}"
-    last = [f"{one.statistic} at step {one.step}" for one in said[0].changes[-1:]]
+    last = [f"{one.statistic} at step {one.step}" for one in said.changes[-1:]]
     return [_short(total.noise_scale), best, used, *(last or ["none"])]
 
 

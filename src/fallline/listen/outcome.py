@@ -14,6 +14,7 @@ import torch
 from .advice import Recommendation
 from .ear import Ear
 from .estimate import Heard
+from .recommend import advised
 from .window import BLOCK
 
 FEW = 2 * BLOCK  # heard steps below which there is no spread to make error bars of
@@ -37,7 +38,7 @@ def told(ear: Ear, out: str | Path, name: str = "listen") -> Outcome | None:
     if ear.time < FEW:
         return None
     heard = ear.estimates()
-    recommendation = _advice(ear)
+    recommendation = advised(heard)
     written = _write(heard, recommendation, Path(out), name) if rank() == 0 else ()
     return Outcome(heard, recommendation, written)
 
@@ -64,12 +65,6 @@ def rank() -> int:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return int(torch.distributed.get_rank())
     return int(os.environ.get("RANK", "0"))
-
-
-def _advice(ear: Ear) -> Recommendation:
-    ask = getattr(ear, "recommend", None)
-    said: Recommendation = ask() if ask else Recommendation((), (), {}, ear.time, 0.99)
-    return said
 
 
 def _page(heard: Heard, recommendation: Recommendation | None, path: Path) -> Path:
