@@ -4,7 +4,9 @@ from .ear import Ear
 from .estimate import Change, Curve, Estimate, Heard, Pay, Reading, Shape
 from .hearing import heard
 from .record import Record
+from .report import document, page, write
 from .sharpness import Sharpness
+from .shown import tables
 
 __all__ = [
     "Advice",
@@ -20,5 +22,9 @@ __all__ = [
     "Record",
     "Shape",
     "Sharpness",
+    "document",
     "heard",
+    "page",
+    "tables",
+    "write",
 ]

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import final
 
 import torch
@@ -107,6 +108,14 @@ class Ear:
     def estimates(self, level: float = 0.95, parameters: bool = True) -> Heard:
         """What has been heard so far, in whole blocks of 8 steps. Under torch.distributed all processes must ask."""
         return heard(gathered(self.record()), level, self.batch, parameters)
+
+    def report(self, path: str | Path) -> Path:
+        """Write what was heard as one HTML page. Under torch.distributed all processes must ask; one writes."""
+        from .report import write
+
+        heard = self.estimates()
+        first = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+        return write(heard, None, path) if first else Path(path)
 
     def sharpness(self, loss: Callable[[], Tensor]) -> Sharpness:
         """Batch sharpness along the update against 2 / lr: one Hessian-vector product of a batch's `loss()`."""
