@@ -1,6 +1,5 @@
 """`fallline listen`: runs a program with an ear on every model that it trains, and says what was heard."""
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 
 from fallline.cli.program import Program, leave
-from fallline.listen import Attached, Ear, Live, told
+from fallline.listen import Attached, Ear, Live, tables, told
 from fallline.listen.outcome import FEW, rank
 
 DEMO = {"digits-mlp": 250, "chars": 250}  # workloads of the race, and steps
@@ -45,6 +44,7 @@ def listen(
     if demo:
         tell(dict(trained(every, window, steps, live)), (), out)
         return
+    out = out.absolute()  # the program may go elsewhere
     program = Program(tuple(script or ()), module)
     if wrong := program.missing():
         refuse(wrong)
@@ -92,9 +92,7 @@ def tell(ears: Mapping[str, Ear], notes: tuple[str, ...] | list[str], out: Path)
         if outcome is None:
             console.print(f"Too few for error bars: at least {FEW} steps must be heard, and {ear.time} were.")
             continue
-        if importlib.util.find_spec("fallline.listen.shown"):
-            tables = importlib.import_module("fallline.listen.shown").tables
-            console.print(tables(outcome.heard, outcome.recommendation))
+        console.print(tables(outcome.heard, outcome.recommendation))
         console.print("\n".join(f"Written: {path}" for path in outcome.written), highlight=False, soft_wrap=True)
     for text in notes if first else ():
         note(text)

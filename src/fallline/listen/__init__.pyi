@@ -11,8 +11,10 @@ from .live import Live
 from .outcome import Outcome, told
 from .recommend import advised
 from .record import Record
+from .report import document, page, write
 from .row import log, rows
 from .sharpness import Sharpness
+from .shown import tables
 
 __all__ = [
     "TABLE",
@@ -38,8 +40,12 @@ __all__ = [
     "Sharpness",
     "advised",
     "attached",
+    "document",
     "heard",
     "log",
+    "page",
     "rows",
+    "tables",
     "told",
+    "write",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
+from .ground import ground
 from .spot import Spot, real
 from .window import Window
 
@@ -16,6 +17,7 @@ Row = list[Tensor]  # sampled coordinates of all parameters, for each device
 class Desk:
     """Spots by device, with a window for each device. Parameters are held weakly."""
 
+    @ground()
     def __init__(self, spots: Sequence[Spot], window: int) -> None:
         self.spots = list(spots)
         self.refs = [s.ref for s in self.spots]
@@ -45,6 +47,7 @@ class Desk:
         """|g|^2 and <g_n, g_{n-1}> over the last block, of all and of each role: [scopes, 2] on each device."""
         return [s @ w.recent for s, w in zip(self.scopes, self.windows, strict=True) if w.recent is not None]
 
+    @ground()
     def sums(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The tallies of all devices as one, parameters in the model's order: sums, counts, runs and their owners."""
         pieces = [w.tally.stretches() for w in self.windows]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,7 +14,9 @@ import torch
 from .advice import Recommendation
 from .ear import Ear
 from .estimate import Heard
+from .ground import ground
 from .recommend import advised
+from .report import document, write
 from .window import BLOCK
 
 FEW = 2 * BLOCK  # heard steps below which there is no spread to make error bars of
@@ -30,6 +32,7 @@ class Outcome:
     written: tuple[Path, ...]
 
 
+@ground()
 def told(ear: Ear, out: str | Path, name: str = "listen") -> Outcome | None:
     """Ask an ear, and write NAME.json and NAME.html into the folder `out`; None where it has heard too little.
 
@@ -43,19 +46,20 @@ def told(ear: Ear, out: str | Path, name: str = "listen") -> Outcome | None:
     return Outcome(heard, recommendation, written)
 
 
-def _write(heard: Heard, recommendation: Recommendation, out: Path, name: str) -> tuple[Path, ...]:
-    write = _page
-    if importlib.util.find_spec("fallline.listen.report"):
-        write = importlib.import_module("fallline.listen.report").write
-    out.mkdir(parents=True, exist_ok=True)
-    data, page = out / f"{name}.json", out / f"{name}.html"
-    said = {"heard": heard.json(), "recommendation": recommendation.json()}
-    data.write_text(json.dumps(said, allow_nan=False), encoding="utf-8")
-    try:
-        return data, write(heard, recommendation, page)
-    except ModuleNotFoundError as error:  # without matplotlib there is no page, but numbers are kept
-        import warnings
+@ground()
+def page(ear: Ear, path: Path) -> Path:
+    """The page alone, at this path."""
+    heard = ear.estimates()
+    return write(heard, advised(heard), path) if rank() == 0 else path
 
+
+def _write(heard: Heard, recommendation: Recommendation, out: Path, name: str) -> tuple[Path, ...]:
+    out.mkdir(parents=True, exist_ok=True)
+    data, sheet = out / f"{name}.json", out / f"{name}.html"
+    data.write_text(json.dumps(document(heard, recommendation), allow_nan=False), encoding="utf-8")
+    try:
+        return data, write(heard, recommendation, sheet)
+    except ModuleNotFoundError as error:  # without matplotlib there is no page, but numbers are kept
         warnings.warn(str(error), stacklevel=2)
         return (data,)
 
@@ -65,8 +69,3 @@ def rank() -> int:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return int(torch.distributed.get_rank())
     return int(os.environ.get("RANK", "0"))
-
-
-def _page(heard: Heard, recommendation: Recommendation | None, path: Path) -> Path:
-    path.write_text("", encoding="utf-8")
-    return path
