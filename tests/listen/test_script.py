@@ -172,7 +172,7 @@ def test_a_real_interrupt_ends_in_a_report(folder: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None and child.stdout.readline() == "now\n"
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=300)
     assert child.returncode == 130 and "Sequential: 40 steps" in out
     assert err.rstrip().endswith("KeyboardInterrupt") and "runpy" not in err
     assert (folder / "runs" / "listen" / "Sequential.html").exists()

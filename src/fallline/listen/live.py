@@ -45,7 +45,7 @@ class Live:
             from rich.live import Live as Panel
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                f'The live panel needs {error.name}, which is not installed. Run: pip install "fallline[race]"'
+                f'The live panel needs {error.name}, which is not installed. Run: pip install "fallline[listen]"'
             ) from error
         self.console = self.console or Console()
         if self.console.is_terminal:
