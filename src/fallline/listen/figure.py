@@ -105,9 +105,8 @@ def bars(rows: Sequence[Row]) -> Figure:
     for i, e in known:
         if e is None or not math.isfinite(e.value):
             continue
-        axes.barh(i, e.value, height=0.56, color=ONE, alpha=0.45, lw=0)
-        axes.plot([max(e.low, low - room), min(e.high, high + room)], [i, i], color=INK, lw=1.4, marker="|", ms=8)
-        axes.plot([e.value], [i], color=ONE, marker="o", ms=6, mec=PAPER, mew=1)
+        axes.barh(i, min(max(e.value, low), high), height=0.56, color=ONE, alpha=0.45, lw=0)
+        whisker(axes, e, i, (low - room, high + room), ONE, "o")
     axes.axvline(0, color=MUTED, lw=1)
     axes.set_xlim(low - room, high + room)
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -74,7 +74,7 @@ SIGN = Quantity("best momentum, sign", "", "", clean_best("sign"))
 UPDATE = Quantity(
     "update / weights",
     "|Δθ| / |θ|",
-    "How far one step moves the weights, relative to their size; about 0.001 is usual.",
+    "How far one step moves the weights, relative to their size; 0.001 is a rule of thumb.",
     lambda r: r.update,
 )
 RANK = Quantity(

@@ -71,7 +71,8 @@ def facts(heard: Heard) -> list[tuple[str, str]]:
     total = heard.total
     step = "every step" if heard.every == 1 else f"one in {heard.every}"
     return [
-        ("Steps", f"{heard.steps:,} heard ({step}), in {heard.stretches} stretches"),
+        ("Steps heard", f"{heard.steps:,}, {step}"),
+        ("Stretches of steps", f"{heard.stretches}"),
         ("Parameters", f"{total.numel:,} in {many(total.tensors, 'tensor')}"),
         ("Coordinates heard", f"{total.sampled:,} ({share(total.sampled / max(total.numel, 1))})"),
         ("Longest lag", many(heard.window, "step")),

@@ -95,4 +95,5 @@ def pretty(text: str) -> str:
     '−2×10⁻⁵ to ∞; AdamW-like'
     """
     text = re.sub(r"(?<=\d)e\+?(-?)0*(\d+)\b", lambda m: "×10" + (m[1] + m[2]).translate(RAISED), text)
+    text = re.sub(r"(?<=[\d∞]) (?=%)", "\u00a0", text)  # no new line between a number and its %
     return re.sub(r"(?<![\w-])-(?=[\d∞])", "−", re.sub(r"\binf\b", "∞", text))
