@@ -199,3 +199,22 @@ def test_too_few_steps_say_so() -> None:
     heard: Heard = listen(STREAMS[3], seed=0, steps=16)
     assert heard.total.power.low == -torch.inf and heard.total.power.high == torch.inf
     assert heard.json()["total"]["power"]["low"] is None
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_the_defaults_of_a_program_do_not_matter(kind: torch.dtype) -> None:
+    net = model()
+    torch.set_default_dtype(kind)
+    torch.set_default_device("meta")  # what is made without a device would hold no numbers
+    try:
+        with fallline.listen(net, window=4) as ear:
+            opt = adamw(net)
+            for _ in range(16):
+                net(torch.ones(2, 6, dtype=torch.float32, device="cpu")).square().mean().backward()
+                opt.step()
+        heard = ear.estimates(parameters=False)
+        assert ear.recommend() and heard.steps == 16 and heard.total.power.value > 0
+        assert torch.get_default_dtype() == kind and torch.zeros(()).is_meta
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)

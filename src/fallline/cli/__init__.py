@@ -1,1 +1,1 @@
-"""The command line: `fallline race`, `fallline list`, `fallline show`."""
+"""The command line: `fallline race`, `fallline listen`, `fallline list`, `fallline show`."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fallline.cli.listening import listen
 from fallline.cli.listing import entries
 from fallline.cli.racing import race
 from fallline.cli.showing import show
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(race)
 app.command("race suite")(suite)
+app.command(context_settings={"allow_interspersed_args": False})(listen)  # what follows the script is its own
 app.command("list")(entries)
 app.command()(show)
 

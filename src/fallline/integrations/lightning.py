@@ -1,15 +1,18 @@
-"""For Lightning: callbacks that log what the optimizer chose and why, and that evaluate and save averages."""
+"""For Lightning: callbacks that log what the optimizer chose and why, that listen, and that save averages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from .lightning_ear import ListenCallback
+from .logger import Loggers
 from .record import Writer, descent, record
+
+__all__ = ["AverageCallback", "ListenCallback", "ReportCallback"]
 
 
 class ReportCallback(Callback):
@@ -49,7 +52,7 @@ class ReportCallback(Callback):
         others = [self.writer] if self.writer is not None and trainer.is_global_zero else []
         for i, optimizer in enumerate(trainer.optimizers):
             prefix = self.prefix if len(trainer.optimizers) == 1 else f"{self.prefix}/optimizer{i}"
-            record(optimizer, _Loggers(trainer, prefix), *others, step=step)
+            record(optimizer, Loggers(trainer, prefix), *others, step=step)
 
 
 class AverageCallback(Callback):
@@ -79,17 +82,3 @@ class AverageCallback(Callback):
             states = [trainer.strategy.optimizer_state(optimizer) for optimizer in trainer.optimizers]
             told = {"state_dict": trainer.strategy.lightning_module_state_dict(), "optimizer_states": states}
             checkpoint |= deepcopy(told)  # they change in place
-
-
-class _Loggers:
-    """A writer to all loggers of a Trainer; they take numbers alone."""
-
-    def __init__(self, trainer: Trainer, prefix: str) -> None:
-        self.trainer, self.prefix = trainer, prefix
-
-    def numbers(self, row: Mapping[str, float], step: int) -> None:
-        for logger in self.trainer.loggers:
-            logger.log_metrics({f"{self.prefix}/{name}": value for name, value in row.items()}, step=step)
-
-    def words(self, row: Mapping[str, str], step: int) -> None:
-        """Not for them."""

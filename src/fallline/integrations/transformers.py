@@ -1,8 +1,8 @@
-"""For the transformers Trainer: a factory that knows the parameters' names, and callbacks for reports and averages."""
+"""For the transformers Trainer: a factory that knows the parameters, and callbacks that report, listen, and average."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -12,7 +12,11 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from ..core.network import roles
 from ..zoo import AdamW
 from ..zoo.routed import Routed
+from .entry import Entry
 from .record import Writer, descent, record
+from .transformers_ear import ListenCallback
+
+__all__ = ["AverageCallback", "Factory", "ListenCallback", "ReportCallback"]
 
 
 class Factory:
@@ -64,7 +68,7 @@ class ReportCallback(TrainerCallback):
         """Beside the entry that the Trainer has just made."""
         if "loss" in kwargs.get("logs", {}):
             others = [self.writer] if self.writer is not None and state.is_world_process_zero else []
-            entry = _Entry(state.log_history[-1], self.prefix)
+            entry = Entry(state.log_history[-1], self.prefix)
             record(kwargs["optimizer"], entry, *others, step=state.global_step)
 
 
@@ -81,19 +85,3 @@ class AverageCallback(TrainerCallback):
             descent(kwargs["optimizer"]).eval()
 
     on_epoch_end = on_step_end
-
-
-class _Entry:
-    """A writer into one entry of the Trainer's log."""
-
-    def __init__(self, entry: dict[str, Any], prefix: str) -> None:
-        self.entry, self.prefix = entry, prefix
-
-    def numbers(self, row: Mapping[str, float], step: int) -> None:
-        self._add(row)
-
-    def words(self, row: Mapping[str, str], step: int) -> None:
-        self._add(row)
-
-    def _add(self, row: Mapping[str, Any]) -> None:
-        self.entry |= {f"{self.prefix}/{name}": value for name, value in row.items()}

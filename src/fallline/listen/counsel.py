@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 from . import voice
-from .case import Case, Counsel
+from .case import Case, Counsel, Saying
 from .estimate import Change, Estimate
 from .hearing import SETTLED
 from .student import quantile
@@ -51,9 +51,10 @@ def momentum_margin(case: Case) -> Estimate | str:
 
 
 def momentum_held_back(case: Case) -> str | None:
-    """No signal; or later batches, which do not share this one's noise, speak clearly against it."""
+    """No signal; or one that lasts, and later batches, which do not share this noise, speak clearly against it."""
     found = case.reading.evidence
-    against = found.later is not None and case.at(found.later).high < 0
+    lasts = case.at(found.held).low > 0  # of gradients that turn round later batches know nothing good of any momentum
+    against = lasts and found.later is not None and case.at(found.later).high < 0
     words = (
         f"momentum {rounded(found.choice):g} earns more on its own batch, but less on later ones, than what is there"
     )
@@ -171,17 +172,23 @@ def signal_scale(case: Case) -> Estimate:
 
 
 def batch_held_back(case: Case) -> str | None:
-    """No signal, or too little to say how much."""
-    return no_signal(case) or (None if math.isfinite(noise_scale(case).high) else NO_SIGNAL)
+    """No signal, too little to say how much, or one that turns round, which no batch size mends."""
+    turns = case.at(case.reading.evidence.held).high < 0
+    known = math.isfinite(noise_scale(case).high)
+    return no_signal(case) or ("gradients turn round" if turns else None if known else NO_SIGNAL)
 
 
 # --- regime -------------------------------------------------------------------------------------------------------
 
 
 def last_change(case: Case) -> Change | None:
-    """The last alarm that cuts what was heard in two parts, each of some length."""
-    room = MINOR * case.heard.steps
-    return next((c for c in reversed(case.heard.changes) if room <= c.step <= case.heard.steps - room), None)
+    """The last alarm that cuts what was heard in two parts, each of some length.
+
+    Of correlations alone: norms always drift, and all that rules read is relative to a stretch's own power.
+    """
+    room, end = MINOR * case.heard.steps, case.heard.steps
+    mine = [c for c in case.heard.changes if c.statistic == "lag-1 correlation" and room <= c.step <= end - room]
+    return mine[-1] if mine else None
 
 
 def alarm(case: Case) -> Estimate | str:
@@ -191,6 +198,11 @@ def alarm(case: Case) -> Estimate | str:
         return f"alarms need more than {SETTLED + 1:g} windows of {heard.window} steps"
     passed = 0.0 if found is None else found.evidence * found.risk
     return Estimate(passed, passed, math.inf if found else 0.0, case.level)
+
+
+def told_of_change(case: Case, x: Estimate) -> Saying:
+    """When it was."""
+    return voice.regime(last_change(case), case.heard.steps)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -205,8 +217,8 @@ UNEVENNESS = "n sum r^4 / (sum r^2)^2 of the norms of rows, or of columns"
 
 # fmt: off
 TABLE = (
-    Counsel("regime", "regime", "total", LIVE, "martingale at an alarm, times its risk", 0.999,
-            alarm, always, voice.regime),
+    Counsel("regime", "regime", "total", LIVE, "martingale of the lag-1 correlation at an alarm, times its risk", 0.999,
+            alarm, always, told_of_change),
     Counsel("momentum", "momentum", "role", PAPER, MARGIN, 0.05,
             momentum_margin, momentum_held_back, voice.momentum),
     *(Counsel(f"{family} by curvature", "metric", "role", BALLS, DROP, 0.1,

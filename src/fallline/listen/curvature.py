@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -80,22 +80,24 @@ def curvature(
     """
     if draws < LEAST:
         raise ValueError(f"draws is how many batches are compared, at least {LEAST}, but got {draws!r}.")
-    scopes = _scopes(model)
+    known = {id(p): metric for opt in optimizers for p, metric in habit.metrics(opt)}
+    scopes = _scopes(model, known)
     params = [p for ps in scopes.values() for p in ps]
+    if not params:
+        return Curvature(FAMILIES, {}, {}, {})
     with undisturbed(model):
         ways = _ways(scopes, _averages(params, loss, optimizers, draws))
         found = [_draw(scopes, ways, loss) for _ in range(draws)]
     slope, bend = ({role: torch.stack([one[role][k] for one in found]) for role in scopes} for k in (0, 1))
-    known = {id(p): metric for opt in optimizers for p, metric in habit.metrics(opt)}
-    used = {role: {known.get(id(p)) for p in ps} for role, ps in scopes.items()}
+    used = {role: {known[id(p)] for p in ps} for role, ps in scopes.items()}
     return Curvature(FAMILIES, slope, bend, {role: one.pop() if len(one) == 1 else None for role, one in used.items()})
 
 
-def _scopes(model: nn.Module) -> dict[str, list[Tensor]]:
-    """Matrices that are trained, by role; what is no matrix has no rows and no spectrum."""
+def _scopes(model: nn.Module, held: Container[int]) -> dict[str, list[Tensor]]:
+    """Matrices that optimizers hold, by role; what is no matrix has no rows and no spectrum."""
     known, found = roles(model), dict[str, list[Tensor]]()
     for name, p in model.named_parameters():
-        if p.requires_grad and p.ndim > 1 and not p.is_complex() and min(p.flatten(1).shape) > 1:
+        if id(p) in held and p.requires_grad and p.ndim > 1 and not p.is_complex() and min(p.flatten(1).shape) > 1:
             entry = known.get(p, name)
             found.setdefault(entry.role.kind if entry else "other", []).append(p)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .ground import ground
 from .reach import Reach
 from .spot import Spot, real
 from .window import Window
@@ -17,6 +18,7 @@ Row = list[Tensor]  # sampled coordinates of all parameters, for each device
 class Desk:
     """Spots by device, with a window for each device. Parameters are held weakly."""
 
+    @ground()
     def __init__(self, spots: Sequence[Spot], window: int) -> None:
         self.spots = list(spots)
         self.index = {id(p): i for i, s in enumerate(self.spots) if (p := s.p) is not None}
@@ -43,6 +45,7 @@ class Desk:
         """|g|^2 and <g_n, g_{n-1}> over the last block, of all and of each role: [scopes, 2] on each device."""
         return [s @ w.recent for s, w in zip(self.scopes, self.windows, strict=True) if w.recent is not None]
 
+    @ground()
     def sums(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The tallies of all devices as one, parameters in the model's order: sums, counts, runs and their owners."""
         pieces = [w.tally.stretches() for w in self.windows]

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import final
 
 import torch
@@ -20,7 +21,7 @@ from .estimate import Heard
 from .hearing import heard
 from .hook import hooked
 from .recommend import advised
-from .record import Record, gathered
+from .record import Record, gathered, taken
 from .sharpness import Sharpness, sharpness
 from .spot import spots
 from .window import BLOCK
@@ -65,14 +66,14 @@ class Ear:
         self.everyone = frozenset(range(len(self.desk.spots)))
         self.steps = self.time = 0  # steps of training, rows heard
         self._mine: weakref.WeakKeyDictionary[Optimizer, tuple[int, frozenset[int]]] = weakref.WeakKeyDictionary()
-        self._habits = habit.Habits(self.desk.index)
+        self.habits = habit.Habits(self.desk.index)
         self._row, self._told = Row(), set[int]()  # of the step in progress, and whose gradients it has
         self._observed = False
         self._before: dict[Optimizer, Row] = {}
         self._crossed, self._moved = 0, False
         # Micro-batches so far: how many, their squares' sums, their sum.
         self._parts: tuple[int, Row, Row] | None = None
-        self._recent: deque[tuple[int, Row]] = deque(maxlen=KEPT)
+        self.recent: deque[tuple[int, Row]] = deque(maxlen=KEPT)
         self._stack: ExitStack | None = None
 
     def __enter__(self) -> Ear:
@@ -111,6 +112,12 @@ class Ear:
         """What has been heard so far, in whole blocks of 8 steps. Under torch.distributed all processes must ask."""
         return heard(gathered(self.record()), level, self.batch, parameters)
 
+    def report(self, path: str | Path) -> Path:
+        """Write what was heard and advised as one HTML page. Under torch.distributed all must ask; one writes."""
+        from .outcome import page
+
+        return page(self, Path(path))
+
     def sharpness(self, loss: Callable[[], Tensor]) -> Sharpness:
         """Batch sharpness along the update against 2 / lr: one Hessian-vector product of a batch's `loss()`."""
         return sharpness(self._model(), loss, list(self._mine))
@@ -139,29 +146,7 @@ class Ear:
     def record(self) -> Record:
         """All that was summed, on the CPU: of what this process speaks for."""
         self._finish()
-        spots = self.desk.spots
-        sums, counts, runs, owner = self.desk.sums()
-        keep = torch.tensor([s.share > 0 for s in spots])[owner]
-        share = [s.share * s.sampled / max(s.here, 1) for s in spots]
-        return Record(
-            names=tuple(s.name for s in spots),
-            roles=tuple(s.role for s in spots),
-            numel=tuple(s.numel for s in spots),
-            sampled=tuple(s.sampled * int(s.share) for s in spots),
-            sums=sums,
-            counts=counts,
-            runs=runs[keep],
-            owner=owner[keep],
-            share=torch.tensor(share, dtype=torch.float64),
-            looks=tuple((i, x.cpu()) for i, x in self.turns.seen),
-            recent=tuple((n, torch.stack([x.cpu() for x in xs]).sum(0)) for n, xs in self._recent),
-            habits=self._habits.pairs(len(spots)),
-            metrics=tuple(map(self._habits.metrics.get, range(len(spots)))),
-            steps=self.time,
-            window=self.window,
-            every=self.every,
-            bytes=self.bytes,
-        )
+        return taken(self)
 
     def _model(self) -> nn.Module:
         model = self.model()
@@ -247,6 +232,6 @@ class Ear:
         beta = next((b for group in groups if (b := habit.plain(habit.momentum(group)))), 0.9)
         for w in self.desk.windows:
             w.close(self.time, beta, self._crossed, int(self._moved))
-        self._recent.append((self.steps + 1, self.desk.recent()))
-        self._habits.note(self._mine)
+        self.recent.append((self.steps + 1, self.desk.recent()))
+        self.habits.note(self._mine)
         self._crossed, self._moved = 0, False

@@ -87,8 +87,9 @@ class Evidence:
     held: sqrt(1 - .25) sum_k .5^(k-1) r_k / r_0 over lags k >= 1: what earlier gradients say of a new one; 0 of noise
     alone, below 0 where gradients turn round. next: r_1 / r_0. best, best_later: the momenta that earn most on the same
     batch, and, made of earlier gradients, on a new one. choice: of all that earn nearly as much as `best` the nearest
-    to the momentum in use; margin, later: how much more it earns than that, on either, as a share; None where none is
-    known. lead: how much more families of equal size earn than the metric in use and than Euclid.
+    to the momentum in use; margin, later: how much more it earns than that, on either, as a share (of later pay, which
+    may be negative: of the larger of both); None where none is known. lead: how much more families of equal size earn
+    than the metric in use and than Euclid.
     """
 
     held: Estimate

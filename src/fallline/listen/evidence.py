@@ -24,6 +24,7 @@ from .replicate import Replicates, replicates
 HELD = 0.5  # the momentum by which it is asked whether earlier gradients say anything: few lags, short bars
 ELEMENTWISE = {"euclid": "m", "diagonal": "d", "sign": "s"}  # families, and their letters in POWERS
 FLAT = 0.05  # what more or less pay does not matter: curves are flat around their best
+LAST = 8  # lags from which those beyond the window are continued
 TINY = 1e-300
 
 Power = Callable[[Tensor], Tensor]  # of means, or of replicates of them
@@ -39,7 +40,7 @@ def evidence(
     even = evened(sums, record.counts, apart, lags.start, level)
     own = metric == "sign"
     paid = evened(sums, record.counts, apart, columns["sign"].start, level) if own else even
-    pay = signed(columns, beta) if own else linear(lags, columns.total, beta)
+    pay = signed(columns, beta) if own else linear(lags, columns.total, beta, persistence(paid.mean[lags]))
     best, later = pay.peak(paid.mean, pay.same), pay.peak(paid.mean, pay.later)
     choice = pay.near(paid.mean, best)
     return Evidence(
@@ -48,8 +49,8 @@ def evidence(
         best=float(pay.betas[best]),
         best_later=float(pay.betas[later]),
         choice=float(pay.betas[choice]),
-        margin=None if beta is None else paid.estimate(lambda x: pay.over(x, pay.same, choice)),
-        later=None if beta is None else paid.estimate(lambda x: pay.over(x, pay.later, choice)),
+        margin=None if beta is None else paid.estimate(lambda x: pay.over(x, choice)),
+        later=None if beta is None else paid.estimate(lambda x: pay.differs(x, choice)),
         lead=tiles(record, of, level, metric) | sampled(sums, columns, level, metric),
     )
 
@@ -118,20 +119,44 @@ class Paid(NamedTuple):
         away = (self.betas - self.used).abs() + (y < (1 - FLAT) * y[best]) * 2
         return int(away.argmin()) if y[best] > 0 else best
 
-    def over(self, x: Tensor, pay: Tensor, one: int) -> Tensor:
-        """By how much that of one momentum exceeds that of the one in use."""
-        y = x @ pay[:, [one, -1]]
+    def over(self, x: Tensor, one: int) -> Tensor:
+        """By how much that of one momentum exceeds that of the one in use, as a share."""
+        y = x @ self.same[:, [one, -1]]
         return lead(y[..., 0], y[..., 1])
 
+    def differs(self, x: Tensor, one: int) -> Tensor:
+        """The same of later pay, which may be negative, as a share of the larger of both."""
+        y = x @ self.later[:, [one, -1]]
+        return (y[..., 0] - y[..., 1]) / y.abs().amax(-1).clamp(min=TINY)
 
-def linear(lags: slice, total: int, beta: float | None) -> Paid:
-    """Euclid, diagonal: sqrt(1 - beta^2) sum_k beta^k r_k; later: sqrt(1 - beta^2) sum_{k >= 1} beta^(k-1) r_k."""
+
+def linear(lags: slice, total: int, beta: float | None, rho: float) -> Paid:
+    """Euclid, diagonal: sqrt(1 - beta^2) sum_k beta^k r_k; later: sqrt(1 - beta^2) sum_{k >= 1} beta^(k-1) r_k.
+
+    Beyond the L lags that were heard r_{L+j} = c rho^(j + 3.5), where c is the mean of the last eight.
+    """
     betas = torch.cat([GRID, torch.tensor([0.0 if beta is None else min(beta, 0.9999)], dtype=torch.float64)])
-    k, size = torch.arange(lags.stop - lags.start)[:, None], (1 - betas.square()).sqrt()
+    count = lags.stop - lags.start
+    k, size, end = torch.arange(count)[:, None], (1 - betas.square()).sqrt(), min(LAST, count - 1)
+    beyond = rho ** ((end - 1) / 2) * betas ** (count - 1) * betas * rho / (1 - betas * rho) / end
+    taps = betas**k + torch.where(k >= count - end, beyond, 0.0)
     same, later = torch.zeros(2, total, len(betas), dtype=torch.float64)
-    same[lags] = size * betas**k
-    later[lags] = torch.where(k > 0, size * betas ** (k - 1).clamp(min=0), 0.0)
+    same[lags] = size * taps
+    later[lags] = torch.where(k > 0, size * (betas ** (k - 1).clamp(min=0) + (taps - betas**k)), 0.0)
     return Paid(GRID, same, later, float(betas[-1]))
+
+
+def persistence(r: Tensor) -> float:
+    """How r falls from lag to lag: from the first half of the lags to the second; between 0 and 1.
+
+    >>> round(persistence(0.9 ** torch.arange(33.0)), 3)
+    0.9
+    """
+    half = (len(r) - 1) // 2
+    if not half:
+        return 0.0
+    first, second = float(r[1 : 1 + half].mean()), float(r[1 + half : 1 + 2 * half].mean())
+    return min(max(second / first, 0.0), 1.0) ** (1 / half) if first > 0 else 0.0
 
 
 def signed(columns: Columns, beta: float | None) -> Paid:

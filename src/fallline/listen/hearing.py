@@ -12,6 +12,7 @@ from . import family, pay
 from .alarm import Jumper
 from .estimate import Change, Estimate, Heard, Pay, Reading
 from .evidence import evidence
+from .ground import ground
 from .record import Record
 from .replicate import Replicates, deviations, replicates
 from .signal import fit, weights
@@ -23,6 +24,7 @@ TINY = 1e-300
 Numbers = Callable[[Tensor], Tensor]
 
 
+@ground()
 def heard(record: Record, level: float = 0.95, batch: float | None = None, parameters: bool = True) -> Heard:
     """All readings of a record. level: of the intervals; batch: samples of a step, for the critical batch size.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor
 
 from .column import Columns
+from .ground import ground
+
+if TYPE_CHECKING:
+    from .ear import Ear
 
 
 @final
@@ -48,6 +52,34 @@ class Record:
     def scopes(self) -> list[str]:
         """ "total", and the roles that there are."""
         return ["total", *sorted(set(self.roles))]
+
+
+@ground()
+def taken(ear: Ear) -> Record:
+    """What an ear of this process has heard."""
+    spots = ear.desk.spots
+    sums, counts, runs, owner = ear.desk.sums()
+    keep = torch.tensor([s.share > 0 for s in spots])[owner]
+    share = [s.share * s.sampled / max(s.here, 1) for s in spots]
+    return Record(
+        names=tuple(s.name for s in spots),
+        roles=tuple(s.role for s in spots),
+        numel=tuple(s.numel for s in spots),
+        sampled=tuple(s.sampled * int(s.share) for s in spots),
+        sums=sums,
+        counts=counts,
+        runs=runs[keep],
+        owner=owner[keep],
+        share=torch.tensor(share, dtype=torch.float64),
+        looks=tuple((i, x.cpu()) for i, x in ear.turns.seen),
+        recent=tuple((n, torch.stack([x.cpu() for x in xs]).sum(0)) for n, xs in ear.recent),
+        habits=ear.habits.pairs(len(spots)),
+        metrics=tuple(map(ear.habits.metrics.get, range(len(spots)))),
+        steps=ear.time,
+        window=ear.window,
+        every=ear.every,
+        bytes=ear.bytes,
+    )
 
 
 def merged(parts: list[Record]) -> Record:

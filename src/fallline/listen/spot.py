@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..core.network import roles
 from ..core.place import Runs
+from .ground import ground
 
 RUN = 8  # coordinates in a row: half a cache line, one matrix of the product of all lags
 FEW = 2  # runs of a small tensor, so that they can be compared
@@ -138,6 +139,7 @@ def speaks(p: Any) -> float:
     return float(all(at == 0 for at, how in zip(place, p.placements, strict=True) if how.is_replicate()))
 
 
+@ground()
 def spots(model: nn.Module) -> list[Spot]:
     """One for each parameter that is trained, always the same coordinates."""
     known = roles(model)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from .case import Case, Saying
-from .estimate import Estimate, Evidence
+from .estimate import Change, Estimate, Evidence
 
 MOST = 64  # times as large, or as small, a batch is advised to be
 ENOUGH = 0.25  # of the signal's power: noise that a batch may be left with
@@ -147,10 +147,11 @@ def smaller(case: Case, scale: Estimate) -> Saying:
     return Saying(f"A batch 1 / {k} as large would do.", why, effect, {"batch factor": 1 / k}, 0.0)
 
 
-def regime(case: Case, alarm: Estimate) -> Saying:
+def regime(found: Change | None, steps: int) -> Saying:
     """Two regimes in one record."""
-    room = case.heard.steps
-    found = next(c for c in reversed(case.heard.changes) if 0.1 * room <= c.step <= 0.9 * room)
-    why = f"The {found.statistic} of {found.scope} changed before step {found.step} of {room}: these numbers mix what "
-    why += f"was before and after (risk of a false alarm {found.risk:g})."
+    step, scope, risk = (found.step, found.scope, found.risk) if found else (0, "", 0.0)
+    why = (
+        f"Gradients of {scope} follow one another in another way since step {step} of {steps}: these numbers mix what "
+    )
+    why += f"was before and after (risk of a false alarm {risk:g})."
     return Saying("Listen anew from here.", why, "advice that fits the run as it is now", {}, math.inf)
