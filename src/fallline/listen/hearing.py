@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from . import family, pay
-from .alarm import Jumper
+from .alarm import changes
 from .column import Columns
-from .estimate import Change, Estimate, Heard, Reading
+from .estimate import Estimate, Heard, Reading
 from .record import Record
 from .replicate import Replicates, deviations, replicates
 from .signal import lags, memory
 
-RISK = 0.01  # of a false alarm, for each statistic of each scope
-SETTLED = 2.0  # windows of steps after which a stretch counts for alarms: the first steps of a run always differ
 TINY = 1e-300
 
 
@@ -57,7 +55,7 @@ def _reading(
 ) -> Reading:
     at, columns, counts = torch.tensor(of), record.columns, record.counts.sum(0)
     sums = record.sums[:, at].sum(1)
-    slow = memory((sums.sum(0) / counts)[columns["euclid"]]) / float(record.counts[:, 0].mean())
+    slow = memory((sums.sum(0) / counts)[columns["euclid"]])[0] / float(record.counts[:, 0].mean())
     reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, slow)
     euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
     crossed = bool(counts[columns["cross"]].sum() > 0)
@@ -114,22 +112,3 @@ def _habit(record: Record, of: Sequence[int]) -> tuple[float | None, float | Non
     """lr and momentum, where all parameters of a scope share them."""
     lrs, momenta = ({record.habits[i][k] for i in of} for k in (0, 1))
     return (lrs.pop() if len(lrs) == 1 else None), (momenta.pop() if len(momenta) == 1 else None)
-
-
-def changes(record: Record, risk: float = RISK) -> list[Change]:
-    """Alarms of the log gradient norm and of the lag-1 correlation, over all and for each role."""
-    found = []
-    for i, scope in enumerate(record.scopes):
-        for name in ("log gradient norm", "lag-1 correlation"):
-            jumper = Jumper(risk)
-            for step, x in record.recent:
-                if step > SETTLED * record.window and jumper.hear(_statistic(name, x[i])):
-                    found.append(Change(step, scope, name, jumper.top, risk))
-    return sorted(found)
-
-
-def _statistic(name: str, x: Tensor) -> float:
-    square, next_to = x.tolist()
-    if not square > 0:
-        return math.nan
-    return math.log(square) / 2 if name == "log gradient norm" else next_to / square

@@ -61,17 +61,24 @@ def powers(rho: Tensor, lags: int) -> Tensor:
     return rho[..., None].expand(*rho.shape, lags).cumprod(-1)
 
 
-def memory(r: Tensor) -> float:
-    """1 + 2 sum_k (r_k / r_0)^2, in steps: how long products of normal gradients remember theirs; beyond L by the fit.
+def memory(r: Tensor) -> tuple[float, float]:
+    """How long products of normal gradients remember theirs, in steps: with c_k = (r_k / r_0)^2, and the fit beyond L,
+
+        1 + 2 sum_k c_k,    sum_k k c_k / (1/2 + sum_k c_k)
+
+    The first is in how many steps there is one's worth of news; the second, how far what is remembered lies back.
 
     >>> from fallline.theory import noisy
-    >>> round(memory(noisy(0.0, 1.0, 0.9, 33)), 2), memory(torch.tensor([1.0, 0.0, 0.0]).double())
-    (9.53, 1.0)
+    >>> ["%.2f %.2f" % memory(noisy(1.0, b, 0.9, 33)) for b in (0.0, 1.0)]
+    ['1.00 0.00', '3.13 3.58']
     """
     r = r.nan_to_num()
     b, rho = fit(r, torch.ones_like(r[1:]))
-    beyond = (b * rho ** len(r)).square() / (1 - rho.square())
-    return float(1 + 2 * (r[1:].square().sum() + beyond) / r[0].square().clamp(min=TINY))
+    c, k = (r[1:] / r[0].clamp(min=TINY)).square(), torch.arange(1, len(r), dtype=r.dtype)
+    q, last = rho.square(), (b * rho ** len(r) / r[0].clamp(min=TINY)).square()
+    total = c.sum() + last / (1 - q)
+    ages = (k * c).sum() + last * (len(r) / (1 - q) + q / (1 - q).square())
+    return float(1 + 2 * total), float(ages / (0.5 + total))
 
 
 def _peak(x: Tensor, y: Tensor) -> Tensor:
