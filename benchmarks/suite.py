@@ -1,4 +1,4 @@
-"""Runs the suite and writes the results into docs/suite.md, with its two pictures beside it; resumable.
+"""Runs the suite and writes the results into docs/suite.md, with its two pictures and all numbers beside it; resumable.
 
 make suite: everything, hours. Words after it are handed on: python -m benchmarks.suite --entrants auto --out FOLDER.
 """
@@ -29,8 +29,9 @@ def main() -> None:
 
 
 def publish(out: Path, docs: Path) -> None:
-    """The results of a folder, as a part of the page."""
+    """The results of a folder, as a part of the page, with the numbers beside it."""
     told = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    shutil.copy(out / "results.json", docs / "suite.json")
     for name, shown in PICTURES.items():
         shutil.copy(out / name, docs / shown)
     pictures = "\n".join(f"![{name.removesuffix('.png')}]({shown})" for name, shown in PICTURES.items())

@@ -17,7 +17,7 @@ from fallline.race.suite import score, standing, text
 from fallline.race.suite.chart import shift
 from fallline.race.suite.entrant import ENTRANTS, MAKERS, YARDSTICK, Entrant, Ours, Point, entered
 from fallline.race.suite.origin import origin, ours, parts
-from fallline.race.suite.page import page
+from fallline.race.suite.page import page, stand
 from fallline.race.suite.problem import CHOSEN, HELD_OUT, PROBLEMS, wanted
 from fallline.race.suite.result import result
 from fallline.race.suite.shift import turned
@@ -313,6 +313,17 @@ def test_results_are_written_into_the_page(tmp_path):
     text = (docs / "suite.md").read_text()
     assert page(told) in text and "old" not in text and text.startswith("before") and text.endswith("after\n")
     assert all(f"({shown})" in text and (docs / shown).exists() for shown in PICTURES.values())
+    assert (docs / "suite.json").read_bytes() == (out / "results.json").read_bytes()
+
+
+def test_the_page_says_where_auto_stands():
+    problems = [{"name": name, "half": half} for name, half in (("a", CHOSEN), ("b", HELD_OUT), ("c", HELD_OUT))]
+    gaps = {"a": -0.5, "b": 0.019, "c": None}
+    found = [{"entrant": "auto", "problem": name, "to_tuned": gap} for name, gap in gaps.items()]
+    said = stand({"standings": found, "problems": problems, "yardstick": "adamw"})
+    assert "on 1 of 1 chosen problems and within 2 % or lower on 1 of 2 held out problems" in said[0]
+    assert "It loses on c (inf). The others: b (+1.9 %), a (-50.0 %)." in said[0]
+    assert stand({"standings": [], "problems": problems, "yardstick": "adamw"}) == []
 
 
 @pytest.mark.parametrize("words", ["--problems fast", "--entrants fast", "--problems fashion-mlp"])

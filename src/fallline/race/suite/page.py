@@ -1,16 +1,18 @@
 """The results as Markdown, for docs/suite.md and for the folder of results."""
 
+import math
 from typing import Any
 
 from fallline.race.store import Record
 from fallline.race.suite.problem import CHOSEN, HELD_OUT
+from fallline.race.suite.standing import NEAR
 
 HALVES = {"all": "all", CHOSEN: "chosen", HELD_OUT: "held out"}
 
 
 def page(told: Record) -> str:
-    """Scores, final losses by problem, problems with their targets, and on what it ran."""
-    return "\n".join((scores(told), losses(told), *worth(told), problems(told), footing(told)))
+    """Where Auto stands, scores, final losses by problem, problems with their targets, and on what it ran."""
+    return "\n".join((*stand(told), scores(told), losses(told), *worth(told), problems(told), footing(told)))
 
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
@@ -61,6 +63,38 @@ def columns(told: Record) -> list[str]:
         *(f"within 2 %, {half}" for half in words),
         "failed",
     ]
+
+
+def stand(told: Record) -> list[str]:
+    """How far untuned Auto is from the tuned yardstick, in sentences; nothing where it did not run."""
+    mine = [s for s in told["standings"] if s["entrant"] == "auto"]
+    if not mine:
+        return []
+    halves = {p["name"]: p["half"] for p in told["problems"]}
+    words = [
+        f"within 2 % or lower on {sum(near(s) for s in found)} of {len(found)} {HALVES[half]} problems"
+        for half in (CHOSEN, HELD_OUT)
+        if (found := [s for s in mine if halves[s["problem"]] == half])
+    ]
+    title = f"**Where untuned Auto stands.** Against {told['yardstick']} tuned over its sweep, its mean final loss is "
+    return [f"{title}{' and '.join(words)}. {gaps(mine, lost=True)} {gaps(mine, lost=False)}\n"]
+
+
+def gaps(standings: list[Record], lost: bool) -> str:
+    """The problems that are lost, or the others, with their gaps; the largest first."""
+    found = sorted(((s["to_tuned"], s["problem"]) for s in standings if near(s) is not lost), key=largest, reverse=True)
+    listed = ", ".join(f"{name} ({percent(gap)})" for gap, name in found)
+    return f"{'It loses on' if lost else 'The others:'} {listed or 'none'}."
+
+
+def near(standing: Record) -> bool:
+    """Whether the final loss is that of the tuned yardstick, or lower."""
+    return standing["to_tuned"] is not None and standing["to_tuned"] <= NEAR - 1
+
+
+def largest(pair: tuple[float | None, str]) -> float:
+    """A failure is the largest gap."""
+    return math.inf if pair[0] is None else pair[0]
 
 
 def scores(told: Record) -> str:
