@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from random import Random
 from typing import final
 
+import torch
+from torch import Tensor
+
+from .estimate import Change
+from .record import Record
+from .signal import memory
+from .window import BLOCK
+
 JUMP = 0.01
 BETS = (-1.0, 0.0, 1.0)
+RISK = 0.01  # of a false alarm, for each statistic of each scope
+SETTLED = 2.0  # windows of steps after which a stretch counts for alarms: the first steps of a run always differ
+APART = 4.0  # how many memories long a stretch is: then neighbours are all but independent
+PAST = 32  # stretches whose mean is what a norm is expected to be: norms that fall or rise steadily do not change
 
 
 @final
@@ -59,3 +72,50 @@ class Jumper:
         left = bisect_left(self.known, x)
         equal = sum(1 for y in self.known[left:] if y == x) if self.known[left + 1 : left + 2] == [x] else 1
         return (len(self.known) - left - equal + self.luck.random() * equal) / len(self.known)
+
+
+def changes(record: Record, risk: float = RISK) -> list[Change]:
+    """Alarms of the log gradient norm and of the lag-1 correlation, over all and for each role.
+
+    Both are means over stretches that are longer the longer gradients remember, so that stretches are exchangeable
+    while nothing changes; of a long memory and a short run nothing can be said. The norm is taken against the mean
+    of the PAST stretches before: a learning rate that falls slowly moves it, and that is no change.
+    """
+    found = []
+    for i, scope in enumerate(record.scopes):
+        recent = [(step, x[i]) for step, x in record.recent if step > SETTLED * record.window]
+        steps, sums = stretches(recent, blocks(record, "" if scope == "total" else scope))
+        norm = sums[:, 0].log() / 2
+        for name, x in (("log gradient norm", against(norm)), ("lag-1 correlation", sums[:, 1] / sums[:, 0])):
+            jumper = Jumper(risk)
+            found += [
+                Change(n, scope, name, jumper.top, risk)
+                for n, y in zip(steps, x.tolist(), strict=True)
+                if math.isfinite(y) and jumper.hear(y)
+            ]
+    return sorted(found)
+
+
+def blocks(record: Record, role: str) -> int:
+    """How many blocks of steps make a stretch, by the memory of a role's gradients, or of all."""
+    of = torch.tensor([not role or one == role for one in record.roles])
+    r = (record.sums[:, of].sum((0, 1)) / record.counts.sum(0))[record.columns["euclid"]]
+    return max(1, math.ceil(APART * memory(r)[1] / BLOCK))
+
+
+def stretches(recent: list[tuple[int, Tensor]], size: int) -> tuple[list[int], Tensor]:
+    """Sums over so many blocks, [stretches, 2], and the steps that they end with."""
+    n = len(recent) // size
+    sums = torch.stack([x for _, x in recent[: n * size]]) if n else torch.zeros(0, 2)
+    return [step for step, _ in recent[size - 1 : n * size : size]], sums.double().unflatten(0, (n, size)).sum(1)
+
+
+def against(x: Tensor) -> Tensor:
+    """x less the mean of the PAST values before it; nan where there are not so many. [N] -> [N]
+
+    >>> against(torch.arange(34.0))[-2:].tolist()
+    [16.5, 16.5]
+    """
+    if len(x) <= PAST:
+        return torch.full_like(x, math.nan)
+    return torch.cat([torch.full_like(x[:PAST], math.nan), x[PAST:] - x[:-1].unfold(0, PAST, 1).mean(1)])

@@ -8,9 +8,9 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 from . import voice
+from .alarm import SETTLED
 from .case import Case, Counsel, Saying
 from .estimate import Change, Estimate
-from .hearing import SETTLED
 from .student import quantile
 from .voice import rounded
 

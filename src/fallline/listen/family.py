@@ -42,12 +42,9 @@ def whole(looks: Looks, of: Sequence[int], level: float) -> dict[str, Estimate]:
     if len(rows) < LEAST:
         return {}
     x = torch.stack(rows).double()
-    found = {}
-    for k, name in enumerate(FAMILIES):
-        if name != "diagonal" or bool((x[:, -1] > 0).all()):
-            inner, d = x[:, 6 + 2 * k], x[:, 7 + 2 * k]
-            found[name] = mean(cosine(inner, d, x[:, -3]), level)
-    return found
+    powers = cosine(x[:, 6:-3:2], x[:, 7:-3:2], x[:, -3:-2])
+    found = dict(zip(FAMILIES, means(powers, level), strict=True))
+    return {name: one for name, one in found.items() if name != "diagonal" or bool((x[:, -1] > 0).all())}
 
 
 def shape(looks: Looks, of: Sequence[int], level: float, buffer: bool) -> Shape | None:
@@ -56,13 +53,13 @@ def shape(looks: Looks, of: Sequence[int], level: float, buffer: bool) -> Shape 
     if len(rows) < LEAST:
         return None
     x = torch.stack(rows).double()[:, 3 * buffer : 3 * buffer + 3]
-    return Shape(*(mean(x[:, k], level) for k in range(3)))
+    return Shape(*means(x, level))
 
 
-def mean(x: Tensor, level: float) -> Estimate:
-    """Of looks [N], which are taken as independent: matrices take turns, and steps between looks are many."""
-    x = x[torch.isfinite(x)]
+def means(x: Tensor, level: float) -> list[Estimate]:
+    """Of the columns of looks [N, C], which are taken as independent: matrices take turns, steps between are many."""
+    x = x[torch.isfinite(x).all(1)]
     if len(x) < LEAST:
-        return Estimate(math.nan, -math.inf, math.inf, level)
-    reps = replicates(x[:, None], torch.ones_like(x)[:, None], x.new_zeros(0, 1), level)
-    return reps.estimate(lambda y: y[..., 0])
+        return [Estimate(math.nan, -math.inf, math.inf, level)] * x.shape[1]
+    reps = replicates(x, torch.ones_like(x), x[:0], level)
+    return [reps.told(y) for y in reps.rows.unbind(1)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,13 +12,13 @@ from ..theory.stability import regret_limit
 from .column import BETAS
 from .estimate import Estimate, Pay
 from .replicate import Replicates
-from .signal import peak
+from .signal import Lags, peak
 
 DEPTH = torch.linspace(0, 2.3, 70, dtype=torch.float64)  # beta = 1 - 10^-depth: 0 ... .995
 GRID = 1 - 10**-DEPTH
+TRIED = torch.tensor(BETAS, dtype=torch.float64)  # for the sign metric
+MOST = 0.9999  # momentum of which pay is told
 TINY = 1e-300
-
-Lags = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]  # columns -> r [..., lags + 1], b and rho of what lies beyond
 
 
 def pays(r: Tensor, b: Tensor, rho: Tensor, beta: Tensor) -> Tensor:
@@ -29,74 +30,60 @@ def pays(r: Tensor, b: Tensor, rho: Tensor, beta: Tensor) -> Tensor:
     tensor([2.0000, 2.2857], dtype=torch.float64)
     """
     k = torch.arange(r.shape[-1], dtype=r.dtype)
-    pole = beta * rho[..., None]
-    beyond = b[..., None] * pole ** r.shape[-1] / (1 - pole)
+    last = (b * rho ** r.shape[-1])[..., None] * beta ** r.shape[-1]
+    beyond = last / (1 - beta * rho[..., None])
     return (1 - beta.square()).sqrt() * (r @ (beta ** k[:, None]) + beyond)
 
 
-def linear(reps: Replicates, same: Lags, clean: Lags, beta: float | None) -> Pay:
-    """Of a metric in which the direction is linear in the gradients: Euclid and diagonal."""
-
-    def paid(lags: Lags, betas: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda x: pays(*lags(x), betas)
-
-    one = reps.estimate(lambda x: same(x)[0][..., 0]).value or TINY
-    return Pay(
-        same=reps.curve(GRID, lambda x: paid(same, GRID)(x) / one),
-        clean=reps.curve(GRID, lambda x: paid(clean, GRID)(x) / one),
-        best=reps.estimate(lambda x: 1 - 10 ** -peak(DEPTH, paid(same, GRID)(x))),
-        best_clean=reps.estimate(lambda x: 1 - 10 ** -peak(DEPTH, paid(clean, GRID)(x))),
-        margin=_margin(reps, paid(same, GRID), paid(same, _at(beta)), beta),
-        margin_clean=_margin(reps, paid(clean, GRID), paid(clean, _at(beta)), beta),
-        limit=_limit(reps, same),
-    )
+def linear(reps: Replicates, lags: Lags, head: Tensor, beta: float | None) -> Pay:
+    """Of a metric in which the direction is linear in the gradients: Euclid and diagonal. head: r_0 without noise."""
+    at = torch.tensor([0.0 if beta is None else min(beta, MOST)], dtype=torch.float64)
+    betas = torch.cat([GRID, at])
+    same = pays(*lags, betas)
+    clean = same + (1 - betas.square()).sqrt() * (head - lags.r[:, 0])[:, None]  # only lag 0 differs
+    return told(reps, GRID, same, clean, float(lags.r[0, 0]), beta, _limit(reps, lags, same))
 
 
 def sign(reps: Replicates, same: slice, held: slice, beta: float | None) -> Pay:
-    """Of the sign metric, from what the signs of a few momenta earned."""
-    betas = torch.tensor(BETAS, dtype=torch.float64)
+    """Of the sign metric, from what the signs of a few momenta earned; between them pay is a straight line."""
+    at = 0.0 if beta is None else min(beta, BETAS[-1])
+    right = next(i for i in range(1, len(BETAS)) if BETAS[i] >= at)
+    share = (at - BETAS[right - 1]) / (BETAS[right] - BETAS[right - 1])
+
+    def paid(columns: slice) -> Tensor:
+        y = reps.rows[:, columns]
+        return torch.cat([y, (1 - share) * y[:, right - 1, None] + share * y[:, right, None]], 1)
+
+    return told(reps, TRIED, paid(same), paid(held), float(reps.mean[same][0]), beta, None)
+
+
+def told(
+    reps: Replicates, betas: Tensor, same: Tensor, clean: Tensor, one: float, beta: float | None, limit: float | None
+) -> Pay:
+    """From pay at all betas and, in the last column, at the momentum in use: [1 + MANY, betas + 1]."""
     depth = -(1 - betas).log10()
-    at = torch.full((1,), 0.0 if beta is None else min(beta, BETAS[-1]), dtype=torch.float64)
-    one = float(reps.mean[same][0]) or TINY
-
-    def paid(columns: slice) -> Callable[[Tensor], Tensor]:
-        return lambda x: x[..., columns] / one
-
-    def now(columns: slice) -> Callable[[Tensor], Tensor]:
-        right = int(torch.searchsorted(betas, at).clamp(1, len(betas) - 1))
-        share = float((at - betas[right - 1]) / (betas[right] - betas[right - 1]))
-        return lambda x: paid(columns)(x)[..., right - 1 : right + 1] @ betas.new_tensor([[1 - share], [share]])
-
-    return Pay(
-        same=reps.curve(betas, paid(same)),
-        clean=reps.curve(betas, paid(held)),
-        best=reps.estimate(lambda x: 1 - 10 ** -peak(depth, paid(same)(x))),
-        best_clean=reps.estimate(lambda x: 1 - 10 ** -peak(depth, paid(held)(x))),
-        margin=_margin(reps, paid(same), now(same), beta),
-        margin_clean=_margin(reps, paid(held), now(held), beta),
-        limit=None,
-    )
+    bests = [reps.told(1 - 10 ** -peak(depth, y[:, :-1])) for y in (same, clean)]
+    margins = [margin(reps, y[:, :-1], y[:, -1]) if beta is not None else None for y in (same, clean)]
+    curves = [reps.curve(betas, y[:, :-1] / (one or TINY)) for y in (same, clean)]
+    return Pay(curves[0], curves[1], bests[0], bests[1], margins[0], margins[1], limit)
 
 
-def _margin(
-    reps: Replicates, everywhere: Callable[[Tensor], Tensor], now: Callable[[Tensor], Tensor], beta: float | None
-) -> Estimate | None:
+def margin(reps: Replicates, pay: Tensor, now: Tensor) -> Estimate:
     """How much more the best momentum of the means earns than the one in use, as a share of what that earns.
 
-    The best is held fixed in the replicates: a maximum of noisy numbers would always lead.
+    The low end has the best of the means in all replicates, for a maximum of noisy numbers would always lead; the high
+    end has the best of each, for another one may be the best in truth, even where the means favour the one in use.
+    Infinite where the momentum in use earns nothing, or less, and the best one more than that.
     """
-    if beta is None:
-        return None
-    best = int(everywhere(reps.mean).argmax())
-    return reps.estimate(lambda x: everywhere(x)[..., best] / now(x)[..., 0].clamp(min=TINY) - 1)
+
+    def over(best: Tensor) -> Estimate:
+        none = torch.where(best > now, math.inf, 0.0)
+        return reps.told(torch.where(now > 0, best / now.clamp(min=TINY) - 1, none))
+
+    return replace(over(pay[:, int(pay[0].argmax())]), high=over(pay.amax(1)).high)
 
 
-def _limit(reps: Replicates, lags: Lags) -> float:
+def _limit(reps: Replicates, lags: Lags, same: Tensor) -> float:
     """2 |r - r*| over the best pay, at the level of the intervals: filters of unit energy meet r in the l2 norm."""
-    r, drawn = lags(reps.mean), lags(reps.drawn)
-    distance = (drawn[0] - r[0]).square().sum(-1).sqrt().quantile(reps.level)
-    return regret_limit(1.0, float(distance)) / max(float(pays(*r, GRID).max()), TINY)
-
-
-def _at(beta: float | None) -> Tensor:
-    return torch.tensor([0.0 if beta is None else min(beta, 0.9999)], dtype=torch.float64)
+    distance = (lags.r[1:] - lags.r[0]).square().sum(-1).sqrt().quantile(reps.level)
+    return regret_limit(1.0, float(distance)) / max(float(same[0].max()), TINY)

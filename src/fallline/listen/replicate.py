@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import final
 
 import torch
 from torch import Tensor
@@ -12,40 +14,66 @@ from torch import Tensor
 from .estimate import Curve, Estimate
 
 MANY = 400  # replicates
+EPS = 1e-9
+SPAN = 4.0  # memories that neighbours which vary together cover, where there are so many stretches
 LEAST = 4  # stretches; with fewer nothing is known of how they vary
 
 
-class Replicates(NamedTuple):
-    """Means per step of C columns [C], and replicates of them [MANY, C]; `level` of intervals."""
+@final
+@dataclass(frozen=True)
+class Replicates:
+    """rows [1 + MANY, C]: means per step of C columns, and below them their replicates; `level` of intervals.
 
-    mean: Tensor
-    drawn: Tensor
+    What is made of the sums is made of all rows at once: a statistic y [1 + MANY], its value on top.
+    """
+
+    rows: Tensor
     level: float
 
+    @property
+    def mean(self) -> Tensor:
+        """What was heard, [C]."""
+        return self.rows[0]
+
+    @property
+    def drawn(self) -> Tensor:
+        """What might have been, [MANY, C]."""
+        return self.rows[1:]
+
     def estimate(self, f: Callable[[Tensor], Tensor]) -> Estimate:
-        """f of the means: [..., C] -> [...]; its interval from f of the replicates."""
-        value, low, high = self._bars(f)
-        return Estimate(float(value), float(low), float(high), self.level)
+        """Of a function of the columns: [..., C] -> [...]."""
+        return self.told(f(self.rows))
 
-    def curve(self, x: Tensor, f: Callable[[Tensor], Tensor]) -> Curve:
-        """The same of a function at the points x: [..., C] -> [..., points]."""
-        value, low, high = self._bars(f)
-        return Curve(tuple(x.tolist()), tuple(value.tolist()), tuple(low.tolist()), tuple(high.tolist()), self.level)
+    def told(self, y: Tensor, least: float = -math.inf, most: float = math.inf) -> Estimate:
+        """A statistic y [1 + MANY]. Its value and the ends of its interval are moved to where it can lie at all.
 
-    def _bars(self, f: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        value, drawn = f(self.mean), f(self.drawn)
-        lost = drawn.isnan().any(0)
-        low, high = (_quantile(drawn.where(~drawn.isnan(), math.inf), (1 + side * self.level) / 2) for side in (-1, 1))
-        return value, torch.where(lost, -math.inf, low), torch.where(lost, math.inf, high)
+        Were the replicates moved instead, their spread would be that of a value already moved, moved once more, and
+        the interval would miss a true value at the edge.
+        """
+        value, *drawn = y.tolist()
+        low, high = -math.inf, math.inf
+        if not any(map(math.isnan, drawn)):
+            drawn.sort()
+            low, high = (min(max(drawn[i], least), most) for i in (self._rank, -1 - self._rank))
+        return Estimate(min(max(value, least), most), low, high, self.level)
+
+    def curve(self, x: Tensor, y: Tensor) -> Curve:
+        """A function at the points x, y [1 + MANY, points]."""
+        lost, n = y[1:].isnan().any(0), len(y) - 1
+        low, high = (y[1:].kthvalue(k, 0).values for k in (self._rank + 1, n - self._rank))
+        low, high = torch.where(lost, -math.inf, low), torch.where(lost, math.inf, high)
+        told = [tuple(one.tolist()) for one in (x, y[0], low, high)]
+        return Curve(told[0], told[1], told[2], told[3], self.level)
+
+    @property
+    def _rank(self) -> int:
+        """How many replicates lie outside on each side: quantiles with the nearest rank, so that infinity stays."""
+        return max(0, int((1 - self.level) / 2 * (len(self.rows) + EPS)) - 1)
 
 
-def _quantile(x: Tensor, q: float) -> Tensor:
-    """Of rows, with the nearest rank, so that infinity stays what it is."""
-    rank = min(max(round(q * (len(x) - 1)), 0), len(x) - 1)
-    return x.sort(0).values[rank]
-
-
-def replicates(sums: Tensor, counts: Tensor, deviations: Tensor, level: float, seed: int = 0) -> Replicates:
+def replicates(
+    sums: Tensor, counts: Tensor, deviations: Tensor, level: float, memory: float = 0.0, seed: int = 0
+) -> Replicates:
     """A multiplier bootstrap over stretches of steps and over runs of coordinates.
 
         mean = sum_b s_b / sum_b c_b,   e_b = (s_b - mean c_b) / sum c sqrt(B / (B - h)),   d_r = deviation_r / sum c
@@ -56,19 +84,31 @@ def replicates(sums: Tensor, counts: Tensor, deviations: Tensor, level: float, s
     of freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
     from those of its tensor. Fewer than four stretches: all replicates are NaN, the intervals infinite.
     """
-    g = torch.Generator().manual_seed(seed)
     total, b = counts.sum(0), len(sums)
     mean = sums.sum(0) / total
     if b < LEAST:
-        return Replicates(mean, mean.new_full((MANY, len(mean)), math.nan), level)
-    h = 4 if b >= 12 else 3 if b >= 8 else 2
-    e = (sums - mean * counts) / total * math.sqrt(b / (b - h))
-    eta = torch.randn(MANY, b + h - 1, generator=g, dtype=e.dtype).unfold(1, h, 1).sum(2) / math.sqrt(h)
-    chi = torch.randn(MANY, 3 * b // (2 * h), generator=g, dtype=e.dtype).square().mean(1, keepdim=True)
-    drawn = mean + (eta / chi.sqrt()) @ e
-    if len(deviations):
-        drawn += torch.randn(MANY, len(deviations), generator=g, dtype=e.dtype) @ (deviations / total)
-    return Replicates(mean, drawn, level)
+        return Replicates(torch.cat([mean[None], mean.new_full((MANY, len(mean)), math.nan)]), level)
+    drawn = mean + luck(b, together(b, memory), seed) @ ((sums - mean * counts) / total)
+    uneven = deviations[deviations[:, 0] != 0]  # of tensors that are heard whole nothing is left
+    if len(uneven):
+        g = torch.Generator().manual_seed(seed + 1)
+        drawn += torch.randn(MANY, len(uneven), generator=g, dtype=mean.dtype) @ (uneven / total)
+    return Replicates(torch.cat([mean[None], drawn]), level)
+
+
+def together(b: int, memory: float) -> int:
+    """h: how many neighbours vary together."""
+    usual = 4 if b >= 12 else 3 if b >= 8 else 2
+    return max(usual, min(math.ceil(SPAN * memory), b // 2))
+
+
+@lru_cache(maxsize=16)
+def luck(b: int, h: int, seed: int) -> Tensor:
+    """sqrt(nu / chi^2_nu) eta sqrt(B / (B - h)) of all stretches, [MANY, B]."""
+    g = torch.Generator().manual_seed(seed)
+    eta = torch.randn(MANY, b + h - 1, generator=g, dtype=torch.float64).unfold(1, h, 1).sum(2) / math.sqrt(h)
+    chi = torch.randn(MANY, max(1, 3 * b // (2 * h)), generator=g, dtype=torch.float64).square().mean(1, keepdim=True)
+    return eta / chi.sqrt() * math.sqrt(b / (b - h))
 
 
 def deviations(runs: Tensor, owner: Tensor, share: Tensor) -> Tensor:

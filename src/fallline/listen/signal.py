@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from .replicate import Replicates
 
 _FAR = 1 - 10 ** torch.linspace(-3, -0.1549, 80, dtype=torch.float64).flip(0)  # .3 ... .999
 _NEAR = -torch.linspace(0.3, 0.95, 27, dtype=torch.float64).flip(0)
@@ -11,34 +15,70 @@ PERSISTENCES = torch.cat([_NEAR, _FAR])  # below .3 lags say next to nothing of 
 TINY = 1e-300
 
 
+class Lags(NamedTuple):
+    """r [1 + MANY, lags + 1] of a metric, and the fit b rho^k of lags >= 1, [1 + MANY] each."""
+
+    r: Tensor
+    b: Tensor
+    rho: Tensor
+
+
+def lags(reps: Replicates, at: slice, counts: Tensor) -> Lags:
+    """Of all replicates; of lags longer than the run r = 0. counts [C]: of how many pairs of steps each is a mean.
+
+    Lags weigh as many pairs as they have. Weights of 1 / variance would favour those whose variance, known from a
+    dozen stretches, has come out too small by chance: the fit varies more, and its intervals are too short.
+    """
+    r = reps.rows[:, at].nan_to_num()
+    return Lags(r, *fit(r, counts[at][1:] / counts[at][1:].mean().clamp(min=1)))
+
+
 def fit(r: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """b and rho of r_k = b rho^k at lags k >= 1, least squares: r [..., lags + 1], weight [lags] -> [...], [...].
 
         b(rho) = <r, rho^k>_w / |rho^k|_w^2,    rho maximises <r, rho^k>_w^2 / |rho^k|_w^2
 
-    0 <= b <= r_0: a signal's power is no more than all power. What falls in two time scales is extrapolated by one.
+    b may come out below 0 or above r_0, where no power can lie: who tells of it cuts the interval there, not the
+    replicates. What falls in two time scales is extrapolated by one.
 
     >>> from fallline.theory import noisy
     >>> b, rho = fit(noisy(1.0, 0.5, 0.9, 33), torch.ones(32))
     >>> round(float(b), 3), round(float(rho), 3)
     (0.5, 0.9)
     """
-    k = torch.arange(1, r.shape[-1], dtype=r.dtype)
-    basis = PERSISTENCES[:, None] ** k  # [P, lags]
+    basis = powers(PERSISTENCES, r.shape[-1] - 1)  # [P, lags]
     norm = (basis.square() * weight).sum(1)
     b = (r[..., 1:] * weight) @ basis.T / norm
     won = b.square() * norm  # of either sign: the best of many positive ones would be found in noise, too
     rho = _peak(PERSISTENCES, won)
-    fine = rho[..., None] ** k
+    fine = powers(rho, r.shape[-1] - 1)
     b = (r[..., 1:] * weight * fine).sum(-1) / (fine.square() * weight).sum(-1).clamp(min=TINY)
-    return torch.minimum(b.clamp(min=0), r[..., 0]), rho
+    return b, rho
 
 
-def weights(drawn: Tensor) -> Tensor:
-    """1 / variance of each lag >= 1 over replicates [M, lags + 1], of mean 1; 0 where nothing is known."""
-    variance = drawn[:, 1:].var(0).nan_to_num()
-    w = torch.where(variance > 0, 1 / variance, 0.0)
-    return w / w.mean() if bool((w > 0).any()) else torch.ones_like(w)
+def powers(rho: Tensor, lags: int) -> Tensor:
+    """rho^k of lags k = 1 ... L, [...] -> [..., L]; products are far cheaper than powers."""
+    return rho[..., None].expand(*rho.shape, lags).cumprod(-1)
+
+
+def memory(r: Tensor) -> tuple[float, float]:
+    """How long products of normal gradients remember theirs, in steps: with c_k = (r_k / r_0)^2, and the fit beyond L,
+
+        1 + 2 sum_k c_k,    sum_k k c_k / (1/2 + sum_k c_k)
+
+    The first is in how many steps there is one's worth of news; the second, how far what is remembered lies back.
+
+    >>> from fallline.theory import noisy
+    >>> ["%.2f %.2f" % memory(noisy(1.0, b, 0.9, 33)) for b in (0.0, 1.0)]
+    ['1.00 0.00', '3.13 3.58']
+    """
+    r = r.nan_to_num()
+    b, rho = fit(r, torch.ones_like(r[1:]))
+    c, k = (r[1:] / r[0].clamp(min=TINY)).square(), torch.arange(1, len(r), dtype=r.dtype)
+    q, last = rho.square(), (b * rho ** len(r) / r[0].clamp(min=TINY)).square()
+    total = c.sum() + last / (1 - q)
+    ages = (k * c).sum() + last * (len(r) / (1 - q) + q / (1 - q).square())
+    return float(1 + 2 * total), float(ages / (0.5 + total))
 
 
 def _peak(x: Tensor, y: Tensor) -> Tensor:
