@@ -62,7 +62,9 @@ def test_of_statistics_that_drift_the_mean_of_the_run_is_told(fall: float) -> No
     assert told.power.holds(512 * 1.2) and told.noise_scale.holds(5) and told.autocorrelation[1].holds(0.15)
 
 
-@pytest.mark.parametrize("scene", [s for s in SCENES if s.name in ("AR .9", "AR .99 (slow random drift)")])
+@pytest.mark.parametrize(
+    "scene", [s for s in SCENES if s.name in ("AR .9", "AR .99 (slow random drift)")], ids=lambda s: s.name
+)
 def test_slow_streams_and_falling_norms_raise_no_alarm(scene: Scene) -> None:
     for one in (replace(scene, numbers=64), replace(scene, numbers=64, level=lambda x: 0.1**x)):
         record = one.record(one.recent(1, 5)[0])
