@@ -23,8 +23,21 @@ TRIED_BETAS = torch.tensor(BETAS, dtype=torch.float64)
 
 def truth(stream: Stream, steps: int, window: int) -> dict[str, float]:
     """Of each estimate in READ, nan where there is none."""
-    a, b, rho, n = stream.a, stream.b, stream.rho, stream.numel
     told, ratio = oracle(stream, steps, window), float(stream.scales.mean())  # of mean and root mean square
+    return {
+        **closed(stream, window),
+        **_linear("diagonal", _longer(told.r, stream.rho), told.head),
+        **_pays("sign", TRIED_BETAS, told.same, told.held),
+        "family euclid": earlier(stream, window),
+        "family diagonal": told.diagonal * ratio,
+        "family sign": told.sign * ratio,
+        "update": LR * math.sqrt(buffer(stream)) / WEIGHTS,
+    }
+
+
+def closed(stream: Stream, window: int) -> dict[str, float]:
+    """What no simulation is needed for: powers, lags, and pay without a metric."""
+    a, b, rho, n = stream.a, stream.b, stream.rho, stream.numel
     return {
         "power": n * (a + b),
         "signal": n * b,
@@ -35,12 +48,6 @@ def truth(stream: Stream, steps: int, window: int) -> dict[str, float]:
         "last lag": b * rho**window / (a + b),
         "persistence": rho if b else math.nan,
         **_linear("Euclid", noisy(a, b, rho, FAR), b),
-        **_linear("diagonal", _longer(told.r, rho), told.head),
-        **_pays("sign", TRIED_BETAS, told.same, told.held),
-        "family euclid": earlier(stream, window),
-        "family diagonal": told.diagonal * ratio,
-        "family sign": told.sign * ratio,
-        "update": LR * math.sqrt(buffer(stream)) / WEIGHTS,
     }
 
 

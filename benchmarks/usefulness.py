@@ -227,7 +227,7 @@ def spoken(records: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run all, then rewrite the page."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seeds", type=int, default=5)
+    options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--out", type=Path, default=ROOT / "runs" / "usefulness")
     options.add_argument("--workloads", default=",".join(STEPS))
     asked = options.parse_args()

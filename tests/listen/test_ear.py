@@ -8,7 +8,9 @@ import weakref
 
 import pytest
 import torch
-from benchmarks.listen import STREAMS, listen
+from benchmarks.listen import STREAMS, WINDOW, listen
+from benchmarks.stream import Stream
+from benchmarks.truth import READ, closed
 from torch import Tensor, nn
 
 import fallline
@@ -185,14 +187,12 @@ def test_wrong_numbers_are_refused() -> None:
         fallline.listen(model()).estimates(level=1.5)
 
 
-@pytest.mark.parametrize("stream", [s for s in STREAMS if s.spread == 0 and not s.ranks], ids=lambda s: s.name)
-def test_known_streams(stream) -> None:  # type: ignore[no-untyped-def]
-    truth, heard = stream.truth(), listen(stream, seed=3, level=0.999)
-    total = heard.total
-    assert total.power.holds(truth["power"]) and total.noise.holds(truth["noise"])
-    assert total.signal.holds(truth["signal"]) and total.noise_scale.holds(truth["noise scale"])
-    assert total.autocorrelation[1].holds(truth["lag 1"]) and total.autocorrelation[8].holds(truth["lag 8"])
-    assert total.pay["euclid"].best.holds(truth["best momentum"])
+@pytest.mark.parametrize("stream", [s for s in STREAMS if s.rho < 0.95], ids=lambda s: s.name)
+def test_known_streams(stream: Stream) -> None:
+    truth, heard = closed(stream, WINDOW), listen(stream, seed=4, level=0.999)
+    for name, value in truth.items():
+        told = READ[name](heard.total)
+        assert value != value or (told is not None and told.low <= value * (1 + 1e-9) and value <= told.high), name
 
 
 def test_too_few_steps_say_so() -> None:

@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from .ground import ground
 from .spot import RUN, Spot
 
 CHUNK = 65536  # numbers that are joined at a time, 256 KiB
@@ -80,6 +81,7 @@ class Reach:
     order: the tensors, small ones first; owner [R]: those of all rows, in this order; who: which are read.
     """
 
+    @ground()
     def __init__(self, spots: Sequence[Spot], order: Sequence[int], owner: Tensor, who: Collection[int]) -> None:
         mine = [i for i in order if i in who]
         self.refs = [spots[i].ref for i in mine]
