@@ -21,7 +21,7 @@ WANTS_TRITON := import sys, platform as p, torch; sys.exit(not torch.version.cud
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test check format slow crash fuzz triton table norms suite suite-quick transfer speed polar figures conformance hosts clean distclean
+.PHONY: help race test check format slow crash fuzz triton table norms suite suite-quick listen transfer speed polar figures conformance hosts clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,13 @@ suite: $(VENV)/.race  ## every optimizer on sixteen kinds of problems, and docs/
 
 suite-quick: $(VENV)/.race  ## the same with one seed, half the steps and thin sweeps (five minutes)
 	$(BIN)/fallline race suite --quick --out runs/suite-quick
+
+listen: $(VENV)/.race  ## measure the ear anew: cost, error bars, alarms, advice and its use; docs/listen.* (an hour)
+	$(PY) -m benchmarks.listen cost
+	$(PY) -m benchmarks.listen truth
+	$(PY) -m benchmarks.listen alarms
+	$(PY) -m benchmarks.counsel 50
+	$(PY) -m benchmarks.usefulness
 
 transfer: $(VENV)/.race  ## does the best lr move with the width? docs/transfer.* anew (20 minutes)
 	$(PY) -m benchmarks.transfer

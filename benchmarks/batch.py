@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -62,11 +63,17 @@ def walk(opt: Any, f: Callable[[Any], Tensor], batch: int, steps: int) -> None:
 
 
 def trained(build: Build, batch: int, noise: float, seed: int) -> float:
-    """The last loss on all rows of a network with one hidden layer; of the average, where there is one."""
+    """The last loss on all rows of a network with one hidden layer; of the average, where there is one.
+
+    Infinite where gradients stop being finite.
+    """
     x, y = drawn(seed, noise)
     net = nn.Sequential(nn.Linear(INPUTS, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 1))
     opt = build(net.parameters())
-    walk(opt, lambda rows: nn.functional.mse_loss(net(x[rows]), y[rows]), batch, STEPS)
+    try:
+        walk(opt, lambda rows: nn.functional.mse_loss(net(x[rows]), y[rows]), batch, STEPS)
+    except FloatingPointError:
+        return math.inf
     with opt.averaged():
         return float(nn.functional.mse_loss(net(x), y).detach())
 

@@ -146,7 +146,8 @@ def asked(told: Recommendation) -> dict[str, dict[str, Any]]:
     """The settings of all changes, by scope."""
     found: dict[str, dict[str, Any]] = {}
     for one in told.changes:
-        found.setdefault(one.scope, {}).update(one.settings)
+        for scope in one.scopes:
+            found.setdefault(scope, {}).update(one.settings)
     return found
 
 

@@ -16,8 +16,8 @@ class Advice:
     """One thing to change, or to keep.
 
     change: "momentum", "metric", "learning rate", "batch size", "regime" (the run itself changed), or KEEP. scope:
-    "total" or a role. what, why, effect: sentences for a person. settings: the same for a program, such as
-    {"momentum": 0.95} or {"metric": "spectral"}; empty where nothing is to be set. sure: the level at which the
+    "total" or roles, with commas between. what, why, effect: sentences for a person. settings: the same for a program,
+    such as {"momentum": 0.95} or {"metric": "spectral"}; empty where nothing is to be set. sure: the level at which the
     statistic passed, or nan where the rule makes no such claim. evidence: the statistic, and what it had to pass.
     rule, statistic, source: the row of the table of rules that speaks.
 
@@ -43,6 +43,11 @@ class Advice:
 
     def __str__(self) -> str:
         return f"{self.scope}, {self.change}: {self.what} {self.why}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """One by one."""
+        return tuple(self.scope.split(", "))
 
 
 @final

@@ -28,7 +28,8 @@ def sampled(reps: Replicates, at: slice) -> dict[str, Estimate]:
     of = {name: at.start + i for i, name in enumerate(POWERS)}
 
     def power(inner: str, d: str) -> Estimate:
-        return reps.estimate(lambda x: cosine(x[..., of[inner]], x[..., of[d]], x[..., of["gg"]]))
+        cosines = cosine(reps.rows[:, of[inner]], reps.rows[:, of[d]], reps.rows[:, of["gg"]])
+        return reps.told(cosines, -1.0, 1.0)
 
     return {"euclid": power("gm", "mm"), "diagonal": power("gd", "dd"), "sign": power("gs", "ss")}
 
@@ -43,7 +44,7 @@ def whole(looks: Looks, of: Sequence[int], level: float) -> dict[str, Estimate]:
         return {}
     x = torch.stack(rows).double()
     powers = cosine(x[:, 6:-3:2], x[:, 7:-3:2], x[:, -3:-2])
-    found = dict(zip(FAMILIES, means(powers, level), strict=True))
+    found = dict(zip(FAMILIES, means(powers, level, -1.0, 1.0), strict=True))
     return {name: one for name, one in found.items() if name != "diagonal" or bool((x[:, -1] > 0).all())}
 
 
@@ -53,13 +54,16 @@ def shape(looks: Looks, of: Sequence[int], level: float, buffer: bool) -> Shape 
     if len(rows) < LEAST:
         return None
     x = torch.stack(rows).double()[:, 3 * buffer : 3 * buffer + 3]
-    return Shape(*means(x, level))
+    return Shape(*means(x, level, 1.0, math.inf))
 
 
-def means(x: Tensor, level: float) -> list[Estimate]:
-    """Of the columns of looks [N, C], which are taken as independent: matrices take turns, steps between are many."""
+def means(x: Tensor, level: float, least: float, most: float) -> list[Estimate]:
+    """Of the columns of looks [N, C], which are taken as independent: matrices take turns, steps between are many.
+
+    least, most: where they can lie at all.
+    """
     x = x[torch.isfinite(x).all(1)]
     if len(x) < LEAST:
-        return [Estimate(math.nan, -math.inf, math.inf, level)] * x.shape[1]
+        return [Estimate(math.nan, least, most, level)] * x.shape[1]
     reps = replicates(x, torch.ones_like(x), x[:0], level)
-    return [reps.told(y) for y in reps.rows.unbind(1)]
+    return [reps.told(y, least, most) for y in reps.rows.unbind(1)]

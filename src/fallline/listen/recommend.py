@@ -27,6 +27,7 @@ def advised(
     Of N questions that could be asked each one is asked at level 1 - 2 (1 - level) / N (Bonferroni; 2, since only one
     end of an interval counts), and passes if the whole interval lies above the least effect that matters. At most one
     advice is given for each scope and change: the first of the table that passes, of equal kinds the one of most gain.
+    Roles that are told the same share one advice.
     """
     if not 0 < level < 1:
         raise ValueError(f"Invalid level: {level!r}; a share of runs without false advice, such as 0.95.")
@@ -93,7 +94,20 @@ def _best(spoken: Sequence[tuple[Advice, float]]) -> list[Advice]:
     found: dict[tuple[str, str], tuple[Advice, float]] = {}
     for one, gain in sorted(spoken, key=lambda pair: (order.index(kinds[pair[0].rule]), -pair[1])):
         found.setdefault((one.scope, one.change), (one, gain))
-    return [one for one, _ in sorted(found.values(), key=lambda pair: -pair[1])]
+    return _joined([one for one, _ in sorted(found.values(), key=lambda pair: -pair[1])])
+
+
+def _joined(advice: Sequence[Advice]) -> list[Advice]:
+    """What several roles are told alike is said once, with the evidence of the role where it is weakest."""
+    alike: dict[tuple[str, str], list[Advice]] = {}
+    for one in advice:
+        alike.setdefault((one.rule, one.what), []).append(one)
+    return [
+        replace(many[-1], scope=", ".join(one.scope for one in many), why=f"In {many[-1].scope}, the least: {lower}")
+        if (lower := many[-1].why[0].lower() + many[-1].why[1:]) and len(many) > 1
+        else many[0]
+        for many in alike.values()
+    ]
 
 
 def _doubted(one: Advice) -> Advice:
