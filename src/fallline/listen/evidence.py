@@ -215,7 +215,7 @@ def lead(mine: Tensor, rival: Tensor) -> Tensor:
     """mine / rival - 1; over a rival that earns nothing infinite, or -1 where neither earns.
 
     >>> lead(torch.tensor([3.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, -1.0]))
-    tensor([0.5000,     inf, -1.0000])
+    tensor([ 0.5000,     inf, -1.0000])
     """
     alone = torch.where(mine > 0, math.inf, -1.0) + 0 * mine  # NaN stays NaN
     return torch.where(rival > 0, mine / rival.clamp(min=TINY) - 1, alone)

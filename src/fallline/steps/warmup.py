@@ -27,6 +27,7 @@ class Warmup(Step):
     learning rate. n counts a parameter's own steps. step: one that measures nothing. steps >= 1.
     Memory: `warmth`, once, and the step's. Units: the step's.
 
+    >>> import torch
     >>> from fallline import Decoupled, Descent, Identity, Rule, Sign
     >>> w = torch.nn.Parameter(torch.zeros(1))
     >>> opt = Descent([w], Rule(Identity(), Sign(), Warmup(4), Decoupled()), lr=0.1)
