@@ -69,7 +69,7 @@ def _reading(
         tensors=len(of),
         numel=sum(record.numel[i] for i in of),
         sampled=sum(record.sampled[i] for i in of),
-        power=reps.told(power, least=0.0),
+        power=reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
         signal=reps.told(signal, least=0.0),
         noise=reps.told(power - signal, least=0.0),
         noise_scale=reps.told(_scale(power, signal)),
