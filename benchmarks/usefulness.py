@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -248,11 +249,14 @@ def gap(mine: list[dict[str, Any]], other: list[dict[str, Any]]) -> str:
 
 def spoken(records: list[dict[str, Any]]) -> str:
     """What was advised, and in how many seeds."""
-    counts: dict[str, int] = {}
-    for record in records:
-        for one in {f"{a['scope']} {a['change']} {json.dumps(a['settings'])}" for a in record["advice"]["advice"]}:
-            counts[one] = counts.get(one, 0) + 1
-    return "; ".join(f"{words} ({n})" for words, n in sorted(counts.items()))
+    counts = Counter(words(one) for record in records for one in record["advice"]["advice"])
+    return "; ".join(f"{said} ({n})" for said, n in sorted(counts.items()))
+
+
+def words(advice: dict[str, Any]) -> str:
+    """Who should change what to what."""
+    settings = ", ".join(f"{name} {value}" for name, value in advice["settings"].items())
+    return f"{', '.join(sorted(advice['scope'].split(', ')))}: {settings}" if settings else advice["change"]
 
 
 def main() -> None:
