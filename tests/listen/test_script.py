@@ -133,7 +133,8 @@ def test_it_ends_as_the_script_does(folder: Path, end: str, code: int, said: str
     assert ("Sequential: 9 steps" in told.stdout) != (end == "def f(:")
 
 
-def test_a_traceback_begins_in_the_script(folder: Path) -> None:
+def test_a_traceback_begins_in_the_script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)  # torch.distributed, once used here, has put its own
     name = script(folder, "def deep():\n    raise ValueError('here')\n\ndeep()\n")
     direct = subprocess.run([sys.executable, name], capture_output=True, text=True)
     told = run(name)
