@@ -15,7 +15,7 @@ from .quantity import FAMILIES, METRICS
 from .sheet import Sheet, sheet
 from .word import many, number, said, share
 
-RISK_SAID = "each statistic of each scope raises a false alarm in a whole run with a chance of 1 % at most"
+RISK_SAID = "each statistic of each scope is to raise a false alarm in 1 % of whole runs, where nothing drifts"
 
 
 @final
