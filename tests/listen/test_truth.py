@@ -11,11 +11,15 @@ from benchmarks.listen import listen, wilson
 from benchmarks.oracle import oracle
 from benchmarks.startle import SCENES, Scene
 from benchmarks.stream import Stream, records
+from torch import nn
 
 from fallline.listen.alarm import blocks, changes
 from fallline.listen.column import BETAS
+from fallline.listen.neighbour import Memory, together
 from fallline.listen.pay import margin
-from fallline.listen.replicate import Replicates, together
+from fallline.listen.replicate import Replicates
+from fallline.listen.signal import memory
+from fallline.theory import noisy
 
 
 def test_an_interval_ends_where_the_statistic_can_lie() -> None:
@@ -39,7 +43,28 @@ def test_a_momentum_that_earns_nothing_is_beaten_without_measure() -> None:
 
 
 def test_more_stretches_vary_together_where_gradients_remember_longer() -> None:
-    assert [together(13, memory) for memory in (0.1, 1.2, 9.0)] == [4, 5, 6]
+    found = [together(13, 16.0, Memory(16 * length, 50.0)) for length in (0.1, 1.2, 1.6, 9.0, 60.0)]
+    assert [one.many for one in found] == [4, 5, 6, 6, 6]
+    assert found[0][1:] == (4, 1.0) and 1 < found[2].short < found[3].short and found[2].freedom == 2
+
+
+def test_a_few_memories_are_too_short_a_run_to_tell() -> None:
+    assert together(13, 16.0, Memory(2000.0, 1500.0)).short == math.inf
+
+
+def test_stretches_show_as_little_of_how_much_they_vary_as_is_said() -> None:
+    """4000 runs of 208 steps, a quarter of their power an AR(1) of .98 (1 + 1, .99: squares of its lags)."""
+    g, q, b, h = torch.Generator().manual_seed(0), 0.98, 13, 6
+    z = [torch.randn(4000, generator=g)]
+    for _ in range(207):
+        z.append(q * z[-1] + math.sqrt(1 - q * q) * torch.randn(4000, generator=g))
+    steps = 0.5 * torch.stack(z, 1) + math.sqrt(0.75) * torch.randn(4000, 208, generator=g)
+    sums = steps.unflatten(1, (b, 16)).sum(2)
+    e = nn.functional.pad(sums - sums.mean(1, keepdim=True), (h - 1, h - 1))
+    v = e.unfold(1, h, 1).sum(2).square().sum(1) / h * b / (b - h)
+    near = together(b, 16.0, memory(noisy(1.0, 1.0, 0.99, 33)))
+    assert near.many == h and float(sums.sum(1).var() / v.mean()) == pytest.approx(near.short, rel=0.08)
+    assert round(float(2 * v.mean() ** 2 / v.var())) == near.freedom == 2
 
 
 def test_runs_that_are_heard_together_are_as_if_alone() -> None:

@@ -8,9 +8,8 @@ from typing import NamedTuple, final
 
 from .curvature import Curvature
 from .estimate import Estimate, Heard, Reading
-from .evidence import skipped
 from .sharpness import Sharpness
-from .student import freedom, widened
+from .student import widened
 
 
 @final
@@ -25,16 +24,8 @@ class Case:
     level: float
 
     def at(self, x: Estimate) -> Estimate:
-        """An estimate from stretches of steps, at the case's level."""
-        return widened(x, self.level, _freedom(self.heard.stretches))
-
-    def seen(self, x: Estimate) -> Estimate:
-        """The same of one from looks at matrices."""
-        return widened(x, self.level, _freedom(self.reading.looks))
-
-
-def _freedom(times: int) -> int:
-    return freedom(times - skipped(times))
+        """An estimate at the case's level."""
+        return widened(x, self.level)
 
 
 class Saying(NamedTuple):

@@ -90,8 +90,7 @@ def aligned_lead(family: str) -> Read:
         lead = reading.evidence.lead.get(family)
         if lead is None:
             return FEW_LOOKS
-        elementwise = family == "diagonal" and reading.metric in PAYS
-        return (case.at if elementwise else case.seen)(lead)
+        return case.at(lead)
 
     return read
 
@@ -117,7 +116,7 @@ def imbalance(side: str) -> Read:
         if reading.metric not in UNEVEN:
             return None
         shape = reading.gradient
-        return FEW_LOOKS if shape is None else case.seen(shape.rows if side == "row" else shape.columns)
+        return FEW_LOOKS if shape is None else case.at(shape.rows if side == "row" else shape.columns)
 
     return read
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, final
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """A number, and the interval that holds the true one in a share `level` of runs.
+    """A number, and the interval that holds the true one in a share `level` of runs. freedom: degrees of freedom of
+    Student's law, by which an interval at another level is made of this one (`student.widened`).
 
     >>> str(Estimate(2.0, 1.5, 3.0, 0.95)), Estimate(2.0, 1.5, 3.0, 0.95).holds(1.6)
     ('2 [1.5, 3]', True)
@@ -20,6 +21,7 @@ class Estimate:
     low: float
     high: float
     level: float
+    freedom: float = math.inf
 
     def __str__(self) -> str:
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"

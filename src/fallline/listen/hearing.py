@@ -58,7 +58,7 @@ def _reading(
 ) -> Reading:
     at, columns, counts = torch.tensor(of), record.columns, record.counts.sum(0)
     sums = record.sums[:, at].sum(1)
-    slow = memory((sums.sum(0) / counts)[columns["euclid"]])[0] / float(record.counts[:, 0].mean())
+    slow = memory((sums.sum(0) / counts)[columns["euclid"]])
     reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, slow)
     euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
     crossed = bool(counts[columns["cross"]].sum() > 0)

@@ -12,23 +12,25 @@ import torch
 from torch import Tensor
 
 from .estimate import Curve, Estimate
+from .neighbour import NEWS, Memory, together
 
 MANY = 400  # replicates
 EPS = 1e-9
-SPAN = 4.0  # memories that neighbours which vary together cover, where there are so many stretches
 LEAST = 4  # stretches; with fewer nothing is known of how they vary
 
 
 @final
 @dataclass(frozen=True)
 class Replicates:
-    """rows [1 + MANY, C]: means per step of C columns, and below them their replicates; `level` of intervals.
+    """rows [1 + MANY, C]: means per step of C columns, and below them their replicates; `level` of intervals, whose
+    ends follow Student's law with `freedom` degrees of freedom.
 
     What is made of the sums is made of all rows at once: a statistic y [1 + MANY], its value on top.
     """
 
     rows: Tensor
     level: float
+    freedom: int = 1
 
     @property
     def mean(self) -> Tensor:
@@ -55,7 +57,7 @@ class Replicates:
         if not any(map(math.isnan, drawn)):
             drawn.sort()
             low, high = (min(max(drawn[i], least), most) for i in (self._rank, -1 - self._rank))
-        return Estimate(min(max(value, least), most), low, high, self.level)
+        return Estimate(min(max(value, least), most), low, high, self.level, self.freedom)
 
     def curve(self, x: Tensor, y: Tensor) -> Curve:
         """A function at the points x, y [1 + MANY, points]."""
@@ -72,42 +74,37 @@ class Replicates:
 
 
 def replicates(
-    sums: Tensor, counts: Tensor, deviations: Tensor, level: float, memory: float = 0.0, seed: int = 0
+    sums: Tensor, counts: Tensor, deviations: Tensor, level: float, memory: Memory = NEWS, seed: int = 0
 ) -> Replicates:
     """A multiplier bootstrap over stretches of steps and over runs of coordinates.
 
         mean = sum_b s_b / sum_b c_b,   e_b = (s_b - mean c_b) / sum c sqrt(B / (B - h)),   d_r = deviation_r / sum c
-        mean* = mean + sqrt(nu / chi^2_nu) sum_b eta_b e_b + sum_r xi_r d_r,    nu = floor(3 B / (2 h))
+        mean* = mean + sqrt(short nu / chi^2_nu) sum_b eta_b e_b + sum_r xi_r d_r
 
-    xi are normal; eta_b = (xi_b + ... + xi_{b+h-1}) / sqrt h, h = 4 (3 where B < 12, 2 where B < 8), lets neighbours
-    vary together (Shao 2010, dependent wild bootstrap), and chi^2 makes of the normal law Student's, with the degrees
-    of freedom of a triangular spectral window. sums, counts [B, C]; deviations [R, C], of a run's sum
-    from those of its tensor. Fewer than four stretches: all replicates are NaN, the intervals infinite.
+    xi are normal; eta_b = (xi_b + ... + xi_{b+h-1}) / sqrt h lets h neighbours vary together (Shao 2010, dependent
+    wild bootstrap), and chi^2 makes of the normal law Student's: h, nu and short are those of `neighbour.together`.
+    sums, counts [B, C], steps in the first column of counts; deviations [R, C], of a run's sum from those of its
+    tensor. Fewer than four stretches, or less than half a memory: all replicates are NaN, the intervals infinite.
     """
     total, b = counts.sum(0), len(sums)
     mean = sums.sum(0) / total
-    if b < LEAST:
+    near = together(b, float(counts[:, 0].mean()), memory) if b >= LEAST else None
+    if near is None or math.isinf(near.short):
         return Replicates(torch.cat([mean[None], mean.new_full((MANY, len(mean)), math.nan)]), level)
-    drawn = mean + luck(b, together(b, memory), seed) @ ((sums - mean * counts) / total)
+    drawn = mean + math.sqrt(near.short) * luck(b, near.many, near.freedom, seed) @ ((sums - mean * counts) / total)
     uneven = deviations[deviations[:, 0] != 0]  # of tensors that are heard whole nothing is left
     if len(uneven):
         g = torch.Generator().manual_seed(seed + 1)
         drawn += torch.randn(MANY, len(uneven), generator=g, dtype=mean.dtype) @ (uneven / total)
-    return Replicates(torch.cat([mean[None], drawn]), level)
-
-
-def together(b: int, memory: float) -> int:
-    """h: how many neighbours vary together."""
-    usual = 4 if b >= 12 else 3 if b >= 8 else 2
-    return max(usual, min(math.ceil(SPAN * memory), b // 2))
+    return Replicates(torch.cat([mean[None], drawn]), level, near.freedom)
 
 
 @lru_cache(maxsize=16)
-def luck(b: int, h: int, seed: int) -> Tensor:
+def luck(b: int, h: int, nu: int, seed: int) -> Tensor:
     """sqrt(nu / chi^2_nu) eta sqrt(B / (B - h)) of all stretches, [MANY, B]."""
     g = torch.Generator().manual_seed(seed)
     eta = torch.randn(MANY, b + h - 1, generator=g, dtype=torch.float64).unfold(1, h, 1).sum(2) / math.sqrt(h)
-    chi = torch.randn(MANY, max(1, 3 * b // (2 * h)), generator=g, dtype=torch.float64).square().mean(1, keepdim=True)
+    chi = torch.randn(MANY, nu, generator=g, dtype=torch.float64).square().mean(1, keepdim=True)
     return eta / chi.sqrt() * math.sqrt(b / (b - h))
 
 

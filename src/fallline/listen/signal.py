@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .neighbour import Memory
 from .replicate import Replicates
 
 _FAR = 1 - 10 ** torch.linspace(-3, -0.1549, 80, dtype=torch.float64).flip(0)  # .3 ... .999
@@ -61,7 +62,7 @@ def powers(rho: Tensor, lags: int) -> Tensor:
     return rho[..., None].expand(*rho.shape, lags).cumprod(-1)
 
 
-def memory(r: Tensor) -> tuple[float, float]:
+def memory(r: Tensor) -> Memory:
     """How long products of normal gradients remember theirs, in steps: with c_k = (r_k / r_0)^2, and the fit beyond L,
 
         1 + 2 sum_k c_k,    sum_k k c_k / (1/2 + sum_k c_k)
@@ -78,7 +79,7 @@ def memory(r: Tensor) -> tuple[float, float]:
     q, last = rho.square(), (b * rho ** len(r) / r[0].clamp(min=TINY)).square()
     total = c.sum() + last / (1 - q)
     ages = (k * c).sum() + last * (len(r) / (1 - q) + q / (1 - q).square())
-    return float(1 + 2 * total), float(ages / (0.5 + total))
+    return Memory(float(1 + 2 * total), float(ages / (0.5 + total)))
 
 
 def _peak(x: Tensor, y: Tensor) -> Tensor:
