@@ -1,8 +1,8 @@
 """The ear's truth: streams of known statistics injected into a model, and how often error bars hold the truth.
 
-python -m benchmarks.listen truth [runs] prints the table and writes it into docs/listen/truth.md; `alarms [runs]` does
-the same of alarms, and without a word it prints the cost. p.grad is set by hand before each step of an optimizer that
-the ear hears.
+python -m benchmarks.listen truth [runs] prints the table and writes it into docs/listen/truth.md; `looks [runs]` does
+the same of what is told of whole matrices, `alarms [runs]` of alarms, and without a word it prints the cost. p.grad is
+set by hand before each step of an optimizer that the ear hears.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from benchmarks import hearing_cost
+from benchmarks import hearing_cost, matrix
 from benchmarks.startle import alarms
 from benchmarks.stream import Stream, records
 from benchmarks.table import ROOT, rewrite
-from benchmarks.truth import READ, truth
+from benchmarks.truth import READ, Read, truth
 from fallline.listen import Heard, Reading, Record
 from fallline.listen import heard as hearing
 
@@ -54,8 +54,13 @@ def read(heard: Sequence[Record], level: float = 0.95) -> list[Reading]:
 
 def held(stream: Stream, readings: Sequence[Reading], steps: int, window: int) -> dict[str, list[bool]]:
     """For each estimate and each run whether the interval holds the truth; nothing where there is no truth."""
-    true, found = truth(stream, steps, window), {}
-    for name, of in READ.items():
+    return covered(truth(stream, steps, window), readings, READ)
+
+
+def covered(true: dict[str, float], readings: Sequence[Reading], read: Mapping[str, Read]) -> dict[str, list[bool]]:
+    """The same, where the truth is known."""
+    found = {}
+    for name, of in read.items():
         bars = [bar for one in readings if (bar := of(one)) is not None]
         slack = 1e-9 * abs(true[name]) if math.isfinite(true[name]) else 0.0
         known = bars if true[name] == true[name] else []
@@ -83,11 +88,12 @@ def wilson(said: Sequence[bool]) -> str:
     return f"{100 * p:.0f} ({100 * low:.0f}-{100 * high:.0f})"
 
 
-def page(told: dict[str, dict[str, list[bool]]], steps: int, window: int, first: int) -> str:
+def page(told: dict[str, dict[str, list[bool]]], setting: str, first: int) -> str:
     """The table of a setting."""
     counts = ", ".join(f"{name} {max(map(len, said.values()))}" for name, said in told.items())
-    title = f"{steps} steps, window {window}, seeds from {first}; runs: {counts}.\n\n"
-    rows = [f"| {name} | " + " | ".join(wilson(said[name]) for said in told.values()) + " |" for name in READ]
+    title = f"{setting}, seeds from {first}; runs: {counts}.\n\n"
+    names = next(iter(told.values()))
+    rows = [f"| {name} | " + " | ".join(wilson(said[name]) for said in told.values()) + " |" for name in names]
     top = f"| estimate | {' | '.join(told)} |\n|---|{'---|' * len(told)}\n"
     where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, one thread"
     return f"{title}{top}" + "\n".join(rows) + f"\n\n({where}.)\n"
@@ -100,9 +106,23 @@ def prove(runs: int, first: int = FIRST) -> None:
         for stream in STREAMS:
             heard = records(stream, range(first, first + runs), steps, window)
             told[stream.name] = held(stream, read(heard), steps, window)
-        body = page(told, steps, window, first)
-        print(body, flush=True)
-        rewrite(f"truth {steps}", body, PAGE)
+        write(f"truth {steps}", page(told, f"{steps} steps, window {window}", first))
+
+
+def look(runs: int, first: int = FIRST) -> None:
+    """The same of looks at whole matrices."""
+    for steps, window in SETTINGS:
+        told = {}
+        for form in matrix.FORMS:
+            heard = matrix.records(form, range(first, first + runs), steps, window)
+            told[form.name] = covered(matrix.truth(form, steps), read(heard), matrix.SEEN)
+        write(f"looks {steps}", page(told, f"{steps} steps, window {window}", first))
+
+
+def write(table: str, body: str) -> None:
+    """Print, and write a table of the page anew."""
+    print(body, flush=True)
+    rewrite(table, body, PAGE)
 
 
 def main(words: list[str]) -> None:
@@ -110,10 +130,10 @@ def main(words: list[str]) -> None:
     runs = int(words[1]) if len(words) > 1 else 200
     if words[:1] == ["truth"]:
         prove(runs)
+    elif words[:1] == ["looks"]:
+        look(runs)
     elif words[:1] == ["alarms"]:
-        body = alarms(runs)
-        print(body)
-        rewrite("alarms", body, PAGE)
+        write("alarms", alarms(runs))
     else:
         hearing_cost.main()
 

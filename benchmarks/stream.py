@@ -95,7 +95,7 @@ def _together(stream: Stream, seeds: Sequence[int], steps: int, window: int) -> 
         nn.init.normal_(p, generator=torch.Generator().manual_seed(seed))
         p.data *= WEIGHTS / p.data.square().mean().sqrt()
     opt = torch.optim.SGD(net.parameters(), lr=LR, momentum=TRIED)
-    with _each(len(seeds)), fallline.listen(net, window=window) as ear:
+    with each(len(seeds)), fallline.listen(net, window=window) as ear:
         for gs in zip(*(stream.gradients(seed, steps) for seed in seeds), strict=True):
             for part in zip(*gs, strict=True):
                 for p, g in zip(net.parameters(), part, strict=True):
@@ -105,11 +105,11 @@ def _together(stream: Stream, seeds: Sequence[int], steps: int, window: int) -> 
             opt.step()
             opt.zero_grad()
         record = ear.record()
-    return [alone(record, i) for i in range(len(seeds))]
+    return [alone(record, [i]) for i in range(len(seeds))]
 
 
 @contextmanager
-def _each(runs: int) -> Iterator[None]:
+def each(runs: int) -> Iterator[None]:
     """Matrices of one model are heard and looked at as much as if each were the only one."""
     kept = spot.LEAST, turn.AT_ONCE, turn.SHARE
     spot.LEAST, turn.AT_ONCE, turn.SHARE = kept[0] * runs, runs, 1.0
@@ -119,16 +119,17 @@ def _each(runs: int) -> Iterator[None]:
         spot.LEAST, turn.AT_ONCE, turn.SHARE = kept
 
 
-def alone(record: Record, i: int) -> Record:
-    """The record of a model that has this parameter only."""
-    mine = record.owner == i
+def alone(record: Record, of: Sequence[int]) -> Record:
+    """The record of a model that has these parameters only."""
+    mine, number = torch.isin(record.owner, torch.tensor(of)), {i: k for k, i in enumerate(of)}
+    kept = ("names", "roles", "numel", "sampled", "habits", "metrics")
     return replace(
         record,
-        **{name: (getattr(record, name)[i],) for name in ("names", "roles", "numel", "sampled", "habits")},
-        sums=record.sums[:, [i]],
+        **{name: tuple(getattr(record, name)[i] for i in of) for name in kept},
+        sums=record.sums[:, list(of)],
         runs=record.runs[mine],
-        owner=torch.zeros(int(mine.sum()), dtype=torch.int64),
-        share=record.share[[i]],
-        looks=tuple((0, x) for j, x in record.looks if j == i),
+        owner=torch.tensor([number[i] for i in record.owner[mine].tolist()]),
+        share=record.share[list(of)],
+        looks=tuple((number[j], x) for j, x in record.looks if j in number),
         recent=(),
     )

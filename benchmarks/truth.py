@@ -18,6 +18,7 @@ from fallline.theory import noisy
 
 FAR = 2000  # lags of a stream, at least of those that are not almost constant
 FLAT = 0.01  # pay of noise alone, as simulated
+Read = Callable[[Reading], Estimate | None]
 TRIED_BETAS = torch.tensor(BETAS, dtype=torch.float64)
 
 
@@ -90,7 +91,7 @@ def buffer(stream: Stream) -> float:
     return float(q @ noisy(stream.a, stream.b, stream.rho, 400)[(j - j[:, None]).abs()] @ q)
 
 
-def _read(metric: str) -> dict[str, Callable[[Reading], Estimate | None]]:
+def _read(metric: str) -> dict[str, Read]:
     name = metric.lower()
     nine = int((GRID - TRIED).abs().argmin()) if name != "sign" else BETAS.index(TRIED)
     return {
@@ -103,7 +104,7 @@ def _read(metric: str) -> dict[str, Callable[[Reading], Estimate | None]]:
     }
 
 
-READ: dict[str, Callable[[Reading], Estimate | None]] = {
+READ: dict[str, Read] = {
     "power": lambda x: x.power,
     "signal": lambda x: x.signal,
     "noise": lambda x: x.noise,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,10 +12,13 @@ from torch import Tensor
 from .column import POWERS
 from .estimate import Estimate, Shape
 from .look import FAMILIES
+from .neighbour import NEWS, Memory
 from .replicate import Replicates, replicates
 
-Looks = Sequence[tuple[int, Tensor]]
+Looks = Sequence[Tensor]
 TINY = 1e-300
+OVER = 0.12  # of noise a look's stable rank is 5 % too high at 48 x 32, 10 % at 200 x 160, 12 % at 1024 x 256
+ALIKE = 1e-9  # what is nearer to 1 is 1
 LEAST = 4  # looks, without which there are no error bars and no estimate
 
 
@@ -34,36 +38,43 @@ def sampled(reps: Replicates, at: slice) -> dict[str, Estimate]:
     return {"euclid": power("gm", "mm"), "diagonal": power("gd", "dd"), "sign": power("gs", "ss")}
 
 
-def whole(looks: Looks, of: Sequence[int], level: float) -> dict[str, Estimate]:
-    """Of all families, on tiles of whole matrices, where the optimizer keeps a momentum; m is that buffer.
+def whole(looks: Looks, level: float, memory: Memory = NEWS) -> dict[str, Estimate]:
+    """Of all families, the mean over looks at tiles of whole matrices, where the optimizer keeps a momentum; m is that
+    buffer, of earlier steps, and with it there are no looks at the first step.
 
-    Every tile counts alike: <g, d> and |d| are taken relative to |g| and sqrt(its numbers) look by look.
+    A tile is the middle of a matrix, TILE x TILE at most; every look counts alike, at whichever matrix of a scope: of
+    each <g, d> is taken relative to |g| |d|. memory: how many looks <g, m> is remembered.
     """
-    rows = [x for i, x in looks if i in set(of) and x[-2] > 0]
+    rows = [x for x in looks if x[-2] > 0]
     if len(rows) < LEAST:
         return {}
     x = torch.stack(rows).double()
-    powers = cosine(x[:, 6:-3:2], x[:, 7:-3:2], x[:, -3:-2])
-    found = dict(zip(FAMILIES, means(powers, level, -1.0, 1.0), strict=True))
+    reps = means(cosine(x[:, 6:-3:2], x[:, 7:-3:2], x[:, -3:-2]), level, memory)
+    found = dict(zip(FAMILIES, (reps.told(y, -1.0, 1.0) for y in reps.rows.unbind(1)), strict=True))
     return {name: one for name, one in found.items() if name != "diagonal" or bool((x[:, -1] > 0).all())}
 
 
-def shape(looks: Looks, of: Sequence[int], level: float, buffer: bool) -> Shape | None:
-    """Of the gradients or of the momentum buffers of a scope's matrices."""
-    rows = [x for i, x in looks if i in set(of) and (x[-2] > 0 or not buffer)]
+def shape(looks: Looks, level: float, memory: Memory = NEWS, buffer: bool = False) -> Shape | None:
+    """Of the gradients, or of the momentum buffers, of a scope's matrices: means over looks that count alike.
+
+    What is told is the mean of shapes, not the shape of a mean. None is below 1, and most lie near it with a few far
+    above: 1 + u exp((u* - u) / u) are the replicates of 1 + u, so that intervals reach further up than down.
+    """
+    rows = [x for x in looks if x[-2] > 0 or not buffer]
     if len(rows) < LEAST:
         return None
-    x = torch.stack(rows).double()[:, 3 * buffer : 3 * buffer + 3]
-    return Shape(*means(x, level, 1.0, math.inf))
+    reps = means(torch.stack(rows).double()[:, 3 * buffer : 3 * buffer + 3], level, memory)
+    rank, *uneven = (reps.told(upward(y), 1.0, math.inf) for y in reps.rows.unbind(1))
+    return Shape(replace(rank, low=max(1.0, rank.low / (1 + OVER))), *uneven)
 
 
-def means(x: Tensor, level: float, least: float, most: float) -> list[Estimate]:
-    """Of the columns of looks [N, C], which are taken as independent: matrices take turns, steps between are many.
+def upward(y: Tensor) -> Tensor:
+    """1 + u exp((u* - u) / u) of 1 + u in y[0] and 1 + u* in all."""
+    u = (y - 1)[0]
+    return 1 + u * ((y - y[0]) / u).exp() if u > ALIKE else y
 
-    least, most: where they can lie at all.
-    """
+
+def means(x: Tensor, level: float, memory: Memory) -> Replicates:
+    """Of the columns of looks [N, C]. A look that is not finite counts for nothing."""
     x = x[torch.isfinite(x).all(1)]
-    if len(x) < LEAST:
-        return [Estimate(math.nan, least, most, level)] * x.shape[1]
-    reps = replicates(x, torch.ones_like(x), x[:0], level)
-    return [reps.told(y, least, most) for y in reps.rows.unbind(1)]
+    return replicates(x, torch.ones_like(x), x[:0], level, memory)

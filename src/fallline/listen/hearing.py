@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -11,14 +12,23 @@ from torch import Tensor
 from . import family, pay
 from .alarm import changes
 from .column import Columns
-from .estimate import Estimate, Heard, Reading
+from .estimate import Estimate, Heard, Reading, Shape
 from .evidence import evidence
 from .ground import ground
 from .record import Record
 from .replicate import Replicates, deviations, replicates
-from .signal import lags, memory
+from .signal import buffered, lags, memory
 
 TINY = 1e-300
+
+
+class _Looked(TypedDict):
+    """What a reading says of whole matrices."""
+
+    matrix_families: dict[str, Estimate]
+    gradient: Shape | None
+    buffer: Shape | None
+    looks: int
 
 
 @ground()
@@ -58,8 +68,8 @@ def _reading(
 ) -> Reading:
     at, columns, counts = torch.tensor(of), record.columns, record.counts.sum(0)
     sums = record.sums[:, at].sum(1)
-    slow = memory((sums.sum(0) / counts)[columns["euclid"]])
-    reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, slow)
+    r = (sums.sum(0) / counts)[columns["euclid"]]
+    reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, memory(r))
     euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
     crossed = bool(counts[columns["cross"]].sum() > 0)
     power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
@@ -83,16 +93,27 @@ def _reading(
             "sign": pay.sign(reps, columns["sign"], columns["held"], momentum),
         },
         families=family.sampled(reps, columns["powers"]),
-        matrix_families=family.whole(record.looks, of, level),
-        gradient=family.shape(record.looks, of, level, buffer=False),
-        buffer=family.shape(record.looks, of, level, buffer=True),
+        **_looked(record, of, level, r),
         update=_update(reps, record),
         lr=lr,
         momentum=momentum,
         metric=metric,
         evidence=evidence(record, spread, of, level, metric, momentum),
-        looks=sum(i in set(of) for i, _ in record.looks),
     )
+
+
+def _looked(record: Record, of: Sequence[int], level: float, r: Tensor) -> _Looked:
+    """From looks at matrices. Those at one may be so near each other that it remembers, as buffers do for long."""
+    mine = set(of)
+    looks = [x for i, x in record.looks if i in mine]
+    m = buffered(r, max((record.habits[i][1] or 0.0 for i in of), default=0.0))
+    per = max(record.steps, 1) / max(len(looks), 1)
+    return {
+        "matrix_families": family.whole(looks, level, memory(r, m).apart(per)),
+        "gradient": family.shape(looks, level, memory(r).apart(per), buffer=False),
+        "buffer": family.shape(looks, level, memory(m).apart(per), buffer=True),
+        "looks": len(looks),
+    }
 
 
 def _crossed(reps: Replicates, columns: Columns) -> Tensor:

@@ -19,8 +19,26 @@ class Memory(NamedTuple):
     length: float
     age: float
 
+    @property
+    def fall(self) -> tuple[float, float]:
+        """A and q of c_k = A q^k at lags k >= 1: 1 + 2 sum c_k is the length, sum k c_k / (1/2 + sum c_k) the age."""
+        total, lags = (self.length - 1) / 2, self.age * self.length / 2
+        q = 1 - total / lags if 0 < total < lags else 0.0
+        return (total * (1 - q) / q, q) if q else (0.0, 0.0)
 
-NEWS = Memory(0.0, 0.0)  # what is independent, or is taken to be
+    def apart(self, steps: float) -> Memory:
+        """Of the same, if it is seen every so many steps only; in such times.
+
+        >>> print("%.2f %.2f" % Memory(49.0, 25.0).apart(32.0))
+        1.75 0.60
+        """
+        a, q = self.fall
+        far = q**steps
+        total = a * far / (1 - far)
+        return Memory(1 + 2 * total, total / (1 - far) / (0.5 + total))
+
+
+NEWS = Memory(1.0, 0.0)  # what is independent, or is taken to be
 
 
 class Together(NamedTuple):
@@ -45,7 +63,7 @@ def together(b: int, per: float, memory: Memory) -> Together:
     (Together(many=4, freedom=4, short=1.0), (6, 2))
     """
     usual = 4 if b >= 12 else 3 if b >= 8 else 2
-    h = max(usual, min(math.ceil(SPAN * memory.length / per), b // 2))
+    h = max(usual, min(math.ceil(SPAN * (memory.length - 1) / per), b // 2))
     if h == usual:
         return Together(h, max(1, 3 * b // (2 * h)), 1.0)
     nu, short = shown(covariance(b, per, memory), h)
@@ -53,12 +71,9 @@ def together(b: int, per: float, memory: Memory) -> Together:
 
 
 def covariance(b: int, per: float, memory: Memory) -> Tensor:
-    """Of sums over b stretches of `per` steps, [b, b]: news, and c_k = A q^k of what a step has in common with that k
-    steps earlier. A and q are such that 1 + 2 sum c_k is the memory's length and sum k c_k / (1/2 + sum c_k) its age.
-    """
-    total = (memory.length - 1) / 2
-    q = 1 - total / (memory.age * memory.length / 2)
-    a, s = total * (1 - q) / q, (1 - q**per) / (1 - q)
+    """Of sums over b stretches of `per` steps, [b, b]: of news, and of what steps share (`Memory.fall`)."""
+    a, q = memory.fall
+    s = (1 - q**per) / (1 - q)
     d = (torch.arange(b)[:, None] - torch.arange(b)).abs().double()
     same = (1 - a) * per + a * (per + 2 * q / (1 - q) * (per - s))
     return torch.where(d > 0, a * q ** ((d - 1) * per + 1) * s**2, same)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .neighbour import Memory
 from .replicate import Replicates
@@ -14,6 +15,7 @@ _FAR = 1 - 10 ** torch.linspace(-3, -0.1549, 80, dtype=torch.float64).flip(0)  #
 _NEAR = -torch.linspace(0.3, 0.95, 27, dtype=torch.float64).flip(0)
 PERSISTENCES = torch.cat([_NEAR, _FAR])  # below .3 lags say next to nothing of lag 0
 TINY = 1e-300
+FAR, BETA = 5.0, 0.999  # of a buffer: how many times what it remembers is summed up, for momenta up to this one
 
 
 class Lags(NamedTuple):
@@ -62,24 +64,43 @@ def powers(rho: Tensor, lags: int) -> Tensor:
     return rho[..., None].expand(*rho.shape, lags).cumprod(-1)
 
 
-def memory(r: Tensor) -> Memory:
-    """How long products of normal gradients remember theirs, in steps: with c_k = (r_k / r_0)^2, and the fit beyond L,
+def memory(r: Tensor, m: Tensor | None = None) -> Memory:
+    """How long products of normal numbers remember theirs, in steps: with c_k = r_k m_k / (r_0 m_0), and fits beyond L,
 
         1 + 2 sum_k c_k,    sum_k k c_k / (1/2 + sum_k c_k)
 
-    The first is in how many steps there is one's worth of news; the second, how far what is remembered lies back.
+    The first is in how many steps there is one's worth of news; the second, how far what is remembered lies back. r
+    and m: autocorrelations of the factors, [L + 1] each; of gradients with gradients m is r.
 
     >>> from fallline.theory import noisy
     >>> ["%.2f %.2f" % memory(noisy(1.0, b, 0.9, 33)) for b in (0.0, 1.0)]
     ['1.00 0.00', '3.13 3.58']
     """
-    r = r.nan_to_num()
-    b, rho = fit(r, torch.ones_like(r[1:]))
-    c, k = (r[1:] / r[0].clamp(min=TINY)).square(), torch.arange(1, len(r), dtype=r.dtype)
-    q, last = rho.square(), (b * rho ** len(r) / r[0].clamp(min=TINY)).square()
+    pair = [x.nan_to_num() for x in (r, r if m is None else m)]
+    (b, rho), (d, sigma) = (fit(x, torch.ones_like(x[1:])) for x in pair)
+    (c, one), length = (x[1:] / x[0].clamp(min=TINY) for x in pair), len(r)
+    c, k, q = c * one, torch.arange(1, length, dtype=r.dtype), rho * sigma
+    last = b * rho**length / pair[0][0].clamp(min=TINY) * (d * sigma**length / pair[1][0].clamp(min=TINY))
     total = c.sum() + last / (1 - q)
-    ages = (k * c).sum() + last * (len(r) / (1 - q) + q / (1 - q).square())
+    ages = (k * c).sum() + last * (length / (1 - q) + q / (1 - q).square())
     return Memory(float(1 + 2 * total), float(ages / (0.5 + total)))
+
+
+def buffered(r: Tensor, beta: float) -> Tensor:
+    """The autocorrelation, at the same lags and but for a factor, of sum_j beta^j g_{n-j}: sum_j beta^|j| r_{k-j}.
+
+    >>> from fallline.theory import noisy
+    >>> [round(float(x), 3) for x in buffered(noisy(1.0, 0.0, 0.0, 5), 0.5)]
+    [1.0, 0.5, 0.25, 0.125, 0.062]
+    """
+    if not beta:
+        return r
+    r, far = r.nan_to_num(), math.ceil(FAR / (1 - min(beta, BETA)))
+    b, rho = fit(r, torch.ones_like(r[1:]))
+    known, k = torch.cat([r, b * powers(rho, len(r) + far)[len(r) - 1 :]]), torch.arange(far + 1)
+    taps = torch.cat([beta ** k[1:].flip(0).to(r.dtype), beta ** k.to(r.dtype)])
+    both = torch.cat([known[1 : far + 1].flip(0), known])  # lags -far ... L + far
+    return nn.functional.conv1d(both[None, None], taps[None, None])[0, 0, : len(r)]
 
 
 def _peak(x: Tensor, y: Tensor) -> Tensor:
