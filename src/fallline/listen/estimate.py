@@ -41,9 +41,10 @@ class Curve:
     low: tuple[float, ...]
     high: tuple[float, ...]
     level: float
+    freedom: float = math.inf
 
     def __getitem__(self, i: int) -> Estimate:
-        return Estimate(self.value[i], self.low[i], self.high[i], self.level)
+        return Estimate(self.value[i], self.low[i], self.high[i], self.level, self.freedom)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -65,7 +65,7 @@ class Replicates:
         low, high = (y[1:].kthvalue(k, 0).values for k in (self._rank + 1, n - self._rank))
         low, high = torch.where(lost, -math.inf, low), torch.where(lost, math.inf, high)
         told = [tuple(one.tolist()) for one in (x, y[0], low, high)]
-        return Curve(told[0], told[1], told[2], told[3], self.level)
+        return Curve(told[0], told[1], told[2], told[3], self.level, self.freedom)
 
     @property
     def _rank(self) -> int:
