@@ -77,8 +77,7 @@ class Shape:
     """Of matrices, in turn: stable rank |G|_F^2 / |G|_2^2, and imbalance n sum r_i^4 / (sum r_i^2)^2 of row norms r_i
     and of column norms (1: all equal, n: only one is not 0). Means over looks, which every turn.EVERY steps go to the
     next few matrices of the model, each look counting alike: of looks at one matrix the mean over steps, of several
-    also over them. A stable rank comes from power iteration: of noise it is up to 12 % too high, its interval's low
-    end as much lower."""
+    also over them. A stable rank of noise is up to a tenth too high, and its interval's low end a tenth lower."""
 
     stable_rank: Estimate
     rows: Estimate
