@@ -71,7 +71,7 @@ def rows(g: torch.Generator) -> Bend:
 
 
 def halves(g: torch.Generator) -> Bend:
-    """Half of the rows are a little sharper, so that rows of equal norm gain LEAST more or less: the hardest to tell."""
+    """Half of the rows are a little sharper, so that rows of equal norm gain LEAST more, or less: hardest to tell."""
     h = spread(24, 12, 2.6)[:, None]
     return lambda d: h * d
 

@@ -38,7 +38,7 @@ def test_what_is_advised_is_right(name: str) -> None:
 def test_advice_is_seldom_wrong_and_often_right(scene: Scene) -> None:
     right, wrong = found(scene, 8)
     assert sum(wrong.values()) <= 1
-    assert all(right[name] >= (2 if name == "regime" else 6) for name in scene.right)  # docs/listen.md: 58 %
+    assert all(right[name] >= 6 for name in scene.right)
 
 
 def heard(steps: int, window: int = 16) -> Recommendation:
