@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 import torch
-from benchmarks.valley import VALLEYS, Valley, measured
+from benchmarks.quadratic import VALLEYS, Valley
+from benchmarks.valley import measured
 from torch import Tensor, nn
 
 from fallline.listen.alarm import LINES, POWERS, Bet, Jumper
