@@ -43,8 +43,8 @@ def listened(steps: int = 80, first: str = "0") -> Heard:
 HEARD = listened()
 HELD = Estimate(0.08, 0.03, math.inf, 0.99)
 ADVICE = Advice(
-    *("momentum", "hidden", "Raise it to 0.97.", "It pays 8 % more, where a < b & c.", "+8 %"),
-    *({"momentum": 0.97, "metric": "spectral"}, 0.99, HELD, 0.02, "momentum", "pay margin", "arXiv 2512.06370"),
+    *("momentum", "hidden", "Raise it to 0.9946.", "It pays 8 % more, where a < b & c.", "+8 %"),
+    *({"momentum": 0.9946, "metric": "spectral"}, 0.99, HELD, 0.02, "momentum", "pay margin", "arXiv 2512.06370"),
 )
 KEEP = replace(ADVICE, change="keep", what="Keep the batch.", settings={}, sure=math.nan, evidence=None, threshold=None)
 ADVISED = Recommendation((ADVICE, KEEP), ("momentum",), {"ceiling": "no sharpness"}, 80, 0.95)
@@ -229,7 +229,7 @@ def test_advice_comes_first_and_says_all(text: str) -> None:
     text = text.replace("\u00a0", " ")
     order = [text.index(f'<section id="{mark}"') for mark in ("advice", "heard", "momentum", "memory", "noise")]
     assert order == sorted(order)
-    for words in ("Raise it to 0.97.", "It pays 8 % more", "+8 %", "momentum = 0.97", "metric = spectral", "99 %"):
+    for words in ("Raise it to 0.9946.", "It pays 8 % more", "+8 %", "momentum = 0.9946", "metric = spectral", "99 %"):
         assert words in text
     assert "arXiv 2512.06370" in text and "0.03 to ∞" in text and "no sharpness" in text
     assert "Nothing, as far as can be told" in page(silent(), replace(ADVISED, advice=(KEEP,)))
@@ -308,8 +308,8 @@ def said_in(heard: Heard, recommendation: Recommendation | None, width: int = 80
 def test_tables_fit_a_terminal_and_begin_with_the_advice() -> None:
     said = said_in(HEARD, ADVISED)
     assert max(map(len, said.splitlines())) <= 80
-    assert said.index("Raise it to 0.97.") < said.index("What was heard") < said.index("noise / signal")
-    for words in ("+8 %", "momentum = 0.97, metric = spectral", "0.03 to inf", "99 %", "hidden", "out.weight"):
+    assert said.index("Raise it to 0.9946.") < said.index("What was heard") < said.index("noise / signal")
+    for words in ("+8 %", "momentum = 0.9946, metric = spectral", "0.03 to inf", "99 %", "hidden", "out.weight"):
         assert words in said
     assert "out.weight" not in said_in(HEARD, None, parameters=False)
 
