@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fallline
+from fallline.core.kernel import compiler
+
+native = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
 
 
 class Count(TorchDispatchMode):
@@ -38,11 +42,19 @@ def counted(vectors: int, matrices: int, steps: int) -> list[int]:
     return found[8:]
 
 
-def test_a_plain_step_costs_no_operation_for_small_tensors_and_one_for_large_ones() -> None:
+@native
+def test_a_plain_step_asks_torch_for_nothing_and_a_block_for_little() -> None:
+    assert min(counted(110, 25, 5)) == 0
+    assert max(counted(110, 25, 16)) == max(counted(10, 5, 16)) <= 20
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_without_a_compiler_a_plain_step_costs_no_operation_for_small_tensors_and_one_for_large_ones() -> None:
     few, many = counted(10, 5, 5), counted(110, 25, 5)
     assert min(many) - min(few) == 20
     assert min(few) <= 20
 
 
-def test_a_block_costs_operations_that_do_not_grow_with_the_model() -> None:
+@pytest.mark.usefixtures("interpreted")
+def test_without_a_compiler_a_block_costs_operations_that_do_not_grow_with_the_model() -> None:
     assert max(counted(110, 0, 16)) == max(counted(10, 0, 16)) <= 200

@@ -29,9 +29,11 @@ class Desk:
         self.reaches: dict[frozenset[int], list[Reach]] = {}
         self.scopes = [self._scopes(at, d) for at, d in zip(self.at, devices, strict=True)]
 
-    def gradients(self, who: frozenset[int]) -> Row:
-        """Of some parameters; zeros of the others, and where there is none."""
-        return [reach.gradients() for reach in self._reach(who)]
+    def gradients(self, who: frozenset[int], time: int | None = None) -> Row:
+        """Of some parameters; zeros of the others, and where there is none. time: the step whose row they are alone."""
+        if time is None or len(who) < len(self.spots):
+            return [reach.gradients() for reach in self._reach(who)]
+        return [reach.gradients(w.slot(time)) for reach, w in zip(self._reach(who), self.windows, strict=True)]
 
     def weights(self, who: frozenset[int]) -> Row:
         """The same of the parameters themselves."""

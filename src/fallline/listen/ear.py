@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import final
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -88,14 +87,12 @@ class Ear:
 
     # --- what a loop may call ---------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def observe(self) -> None:
         """Hear the gradients that are there now as those of one step; a step's hooks will not hear them again."""
         self._finish()
         self._hear(self.everyone, None)
         self._observed = True
 
-    @torch.no_grad()
     def microbatch(self) -> None:
         """Call after the backward of each part of an accumulated batch: p.grad holds their sum so far.
 
@@ -142,7 +139,6 @@ class Ear:
         """Memory."""
         return self.desk.bytes
 
-    @torch.no_grad()
     def record(self) -> Record:
         """All that was summed, on the CPU: of what this process speaks for."""
         self._finish()
@@ -164,7 +160,6 @@ class Ear:
             self._mine[opt] = known = size, frozenset(i for i in found if self.desk.spots[i].p is not None)
         return bool(known[1])
 
-    @torch.no_grad()
     def _begin(self, opt: Optimizer) -> None:
         """Before a step: the weights, where this is the last step of a fourth block."""
         if not self._observed and self._told & self._mine[opt][1]:
@@ -172,12 +167,10 @@ class Ear:
         if self._awake() and (self.time + 1) % (MOVES * BLOCK) == 0:
             self._before[opt] = self.desk.weights(self._mine[opt][1])
 
-    @torch.no_grad()
     def _fresh(self, opt: Optimizer) -> None:
         if not self._observed:
             self._hear(self._mine[opt][1], opt)
 
-    @torch.no_grad()
     def _end(self, opt: Optimizer) -> None:
         before = self._before.pop(opt, None)
         if before is not None:
@@ -196,22 +189,27 @@ class Ear:
     def _hear(self, who: frozenset[int], opt: Optimizer | None) -> None:
         """Take in the gradients of some parameters."""
         if self._awake():
+            if not self._told:
+                self._resume()
             scale = getattr(opt, "grad_scale", None)  # a fused step unscales by itself
-            grads = self.desk.gradients(who)
+            grads = self.desk.gradients(who, None if self._row else self.time)
             grads = grads if scale is None else [g / scale.to(g.device) for g in grads]
             self._row = [row + g for row, g in zip(self._row, grads, strict=True)] if self._row else grads
             if opt is not None and self.time % turn.EVERY == 0:
                 self.turns.take(opt, who)
         self._told |= who
 
+    def _resume(self) -> None:
+        """After steps that were not heard: rows from before them shall meet no later ones."""
+        if self.every > 1 and self.steps % (2 * self.window * self.every) == 0:
+            for w in self.desk.windows:
+                w.forget(self.time)
+
     def _finish(self) -> None:
         """The step is over: keep its row, and count."""
         if not self._told:
             return
         if self._awake():
-            if self.every > 1 and self.steps % (2 * self.window * self.every) == 0:
-                for w in self.desk.windows:
-                    w.forget(self.time)
             self._keep()
         self.steps += 1
         self._told, self._row, self._observed, self._parts = set(), [], False, None

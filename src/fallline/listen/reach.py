@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .ground import ground
+from .kernel import Pick
 from .spot import RUN, Spot
 
 CHUNK = 65536  # numbers that are joined at a time, 256 KiB
@@ -85,6 +86,8 @@ class Reach:
     def __init__(self, spots: Sequence[Spot], order: Sequence[int], owner: Tensor, who: Collection[int]) -> None:
         mine = [i for i in order if i in who]
         self.refs = [spots[i].ref for i in mine]
+        starts = dict(zip(order, accumulate((spots[i].rows for i in order), initial=0), strict=False))
+        self.pick = Pick([spots[i] for i in mine], [starts[i] for i in mine]) if owner.device.type == "cpu" else None
         self.parts: list[tuple[slice, Joined | Viewed]] = []  # which tensors, and how
         at = 0
         for group in groups([spots[i] for i in mine]):
@@ -95,15 +98,24 @@ class Reach:
         chosen = torch.isin(owner, torch.tensor(mine, dtype=owner.dtype, device=owner.device))
         self.all, self.rows = len(owner), None if len(mine) == len(spots) else chosen.nonzero()[:, 0]
 
-    def gradients(self) -> Tensor:
-        """[R, RUN]; zeros of the tensors that are not read, and where there is none."""
-        return self._read([None if (p := ref()) is None else p.grad for ref in self.refs])
+    def gradients(self, to: Tensor | None = None) -> Tensor:
+        """[R, RUN]; zeros of the tensors that are not read, and where there is none. to: rows that may be used for it,
+        if all tensors are read."""
+        return self._read([None if (p := ref()) is None else p.grad for ref in self.refs], to)
 
     def weights(self) -> Tensor:
         """The same of the parameters themselves."""
         return self._read([ref() for ref in self.refs])
 
-    def _read(self, tensors: list[Tensor | None]) -> Tensor:
+    def _read(self, tensors: list[Tensor | None], to: Tensor | None = None) -> Tensor:
+        if self.pick is not None and self.pick.able:
+            to = self.blank.new_zeros(self.all, RUN) if to is None else to
+            if self.pick(tensors, to):
+                return to
+        return self._joined(tensors)
+
+    @torch.no_grad()
+    def _joined(self, tensors: list[Tensor | None]) -> Tensor:
         pieces = [one for which, part in self.parts for one in part.read(tensors[which])]
         read = torch.cat(pieces).float() if pieces else self.blank
         return read if self.rows is None else read.new_zeros(self.all, RUN).index_copy_(0, self.rows, read)
@@ -111,7 +123,8 @@ class Reach:
     @property
     def bytes(self) -> int:
         """Memory."""
-        return sum(part.bytes for _, part in self.parts) + (0 if self.rows is None else self.rows.nbytes)
+        kept = [part.bytes for _, part in self.parts] + [self.pick.bytes if self.pick else 0]
+        return sum(kept) + (0 if self.rows is None else self.rows.nbytes)
 
 
 def order(spots: Sequence[Spot]) -> list[int]:

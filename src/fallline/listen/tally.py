@@ -26,11 +26,20 @@ class Tally:
 
     def add(self, values: Tensor, counts: Tensor) -> None:
         """Values of all runs [R, C], and how many steps each column sums."""
+        mine, told = self.open()
+        mine.index_add_(0, self.owner, values)
+        told.add_(counts)
+        self.runs.add_(values)
+        self.shut()
+
+    def open(self) -> tuple[Tensor, Tensor]:
+        """Sums and counts of the open stretch, to be added to."""
         if self.full == STRETCHES:
             self._join()
-        self.sums[self.full].index_add_(0, self.owner, values)
-        self.counts[self.full].add_(counts)
-        self.runs.add_(values)
+        return self.sums[self.full], self.counts[self.full]
+
+    def shut(self) -> None:
+        """Something was added."""
         self.held += 1
         if self.held == self.size:
             self.full, self.held = self.full + 1, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Sequence
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -27,6 +28,7 @@ class Turns:
         self.seen: deque[tuple[int, Tensor]] = deque(maxlen=KEPT)
         self.most = SHARE * sum(s.here for s in spots)
 
+    @torch.no_grad()
     def take(self, opt: Optimizer, who: Container[int]) -> None:
         """Before a step of an optimizer: look at the next ones that it moves."""
         left = self.most

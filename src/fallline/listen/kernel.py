@@ -1,0 +1,130 @@
+"""Kernel: reading rows, and what a block of them says, as one call of C each, where there is a compiler.
+
+An optimizer's step leaves nothing in the caches; after it an operation of torch takes some ten microseconds, however
+little it has to do. `Reach` and `Window` say the same with tensors: they run elsewhere, and tests hold both equal.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from ..core.kernel import compiler
+from .column import BETAS
+from .spot import RUN, Spot
+
+if TYPE_CHECKING:
+    from .window import Window
+
+TILE = 8  # rows whose products are taken together: 256 bytes of each step
+POINTERS = ("ring", "sound", "v", "weight", "extra", "runs", "sums", "counts", "recent", "taps", "tried", "seen")
+NUMBERS = ("tensors", "rows", "length", "at", "lags", "betas", "columns", "missed")
+
+
+def page() -> Any:
+    """The compiled kernel.c; None where it cannot be had."""
+    return _page(compiler.compiler())
+
+
+@lru_cache(maxsize=4)
+def _page(who: str | None) -> Any:
+    return compiler.library((Path(__file__).parent / "kernel.c").read_text(encoding="utf-8")) if who else None
+
+
+@final
+class Pick:
+    """Runs of float32 tensors that lie in the host's memory as they did when they were chosen."""
+
+    def __init__(self, spots: Sequence[Spot], starts: Sequence[int]) -> None:
+        """starts: the first row of each tensor."""
+        self.page, self.spots = page(), [(s.here, _dense(s), s.strides) for s in spots]
+        self.base = (ctypes.c_void_p * len(spots))()
+        items = []
+        for i, (s, at) in enumerate(zip(spots, starts, strict=True)):
+            items.append((i, s.runs.start, s.runs.stride, s.runs.rows, RUN, at))
+            items += [(i, s.here - s.tail, 0, 1, s.tail, at + s.runs.rows)] if s.tail else []
+        self.items = torch.tensor(items, dtype=torch.int64)
+        self.able = self.page is not None and all(s.plain for s in spots)
+
+    def __call__(self, tensors: Sequence[Tensor | None], to: Tensor) -> bool:
+        """Write them into rows [R, RUN]; False, and nothing is written, where a tensor is of another kind."""
+        at = self._addresses(tensors) if self.able else None
+        if at is None:
+            return False
+        self.base[:] = at  # type: ignore[assignment]
+        table, rows = ctypes.c_void_p(self.items.data_ptr()), ctypes.c_void_p(to.data_ptr())
+        self.page.pick(self.base, table, ctypes.c_int64(len(self.items)), rows)
+        return True
+
+    def _addresses(self, tensors: Sequence[Tensor | None]) -> list[int] | None:
+        # In a hurry, since it asks every tensor in every step. What is not as it was must not be read by its address.
+        found, float32 = [], torch.FloatTensor
+        for x, (here, dense, strides) in zip(tensors, self.spots, strict=True):
+            if x is None:
+                found.append(0)
+            elif (
+                (type(x) is Tensor or type(x) is Parameter)  # a subclass may have its numbers elsewhere
+                and isinstance(x, float32)
+                and x.numel() == here
+                and (x.is_contiguous() if dense else x.stride() == strides)
+            ):
+                found.append(x.data_ptr())
+            else:
+                return None
+        return found
+
+    @property
+    def bytes(self) -> int:
+        """Memory."""
+        return self.items.nbytes + ctypes.sizeof(self.base)
+
+
+def _dense(s: Spot) -> bool:
+    """Whether its numbers lie in the order of rows."""
+    return s.strides == torch.empty(s.shape, device="meta").stride()
+
+
+class _Block(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in (*POINTERS, "tile", "value", "owner")),
+        *((name, ctypes.c_int64) for name in NUMBERS),
+        *(("parts", ctypes.c_float * 4), ("decay", ctypes.c_float), ("tiny", ctypes.c_float)),
+    )
+
+
+@final
+class Block:
+    """What a block of a window's steps says, added to its tally."""
+
+    def __init__(self, window: Window, decay: float, tiny: float) -> None:
+        self.window, self.recent = window, torch.zeros(len(window.spots), 2)
+        self.room = torch.empty(window.length, TILE, RUN), torch.empty(TILE, window.columns.total)
+        tensors = [window.ring, window.sound, window.v, window.weight, window.extra, window.tally.runs]
+        tensors += [window.tally.sums, window.tally.counts, self.recent, window.taps, window.tried, window.seen]
+        self.given = given = _Block(*(x.data_ptr() for x in (*tensors, *self.room, window.owner)))
+        given.tensors, given.rows, given.length = len(window.spots), len(window.owner), window.length
+        given.lags, given.betas, given.columns = window.columns.window + 1, len(BETAS), window.columns.total
+        given.decay, given.tiny = decay, tiny
+        self.call = page().block
+
+    def __call__(self, crossed: int, moved: int) -> Tensor:
+        """Add; |g|^2 and <g_n, g_{n-1}> of every tensor, [T, 2], the same tensor each time."""
+        window, given = self.window, self.given
+        sums, counts = window.tally.open()
+        given.sums, given.counts, given.at, given.missed = sums.data_ptr(), counts.data_ptr(), window.at, window.missed
+        given.parts[:] = (crossed, crossed, moved, moved)
+        self.call(ctypes.byref(given))
+        window.tally.shut()
+        return self.recent
+
+    @property
+    def bytes(self) -> int:
+        """Memory."""
+        return sum(x.nbytes for x in (self.recent, *self.room))
