@@ -1,7 +1,8 @@
 """What hearing costs: of an optimizer's step alone, and of a whole training step.
 
-python -m benchmarks.listen cost prints it. Heard and unheard steps take turns, 32 at a time (one look at matrices, two
-of the weights, four blocks), so that what else the machine does troubles both alike.
+python -m benchmarks.listen cost prints it. Heard and unheard steps take turns, one at a time, so that what else the
+machine does troubles both alike. A period of PERIOD heard steps holds all that an ear does: a look at matrices, two of
+the weights, four blocks. Of each step of the period the median over all rounds counts, and the mean of these.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import fallline
 from benchmarks.shape import LISTS
 from fallline.race.environment import environment
 
-STEPS = 32  # of a stretch
+PERIOD = 32  # heard steps of a round
+PARTS = 5  # of the rounds, to show how far they differ
 
 
 class Cost(NamedTuple):
-    """Milliseconds of a step, of CPU time of all threads and of the clock, without and with an ear, for each round."""
+    """Milliseconds of a step, of CPU time of all threads and of the clock: [rounds, PERIOD, unheard and heard]."""
 
-    cpu: list[tuple[float, float]]
-    wall: list[tuple[float, float]]
+    cpu: Tensor
+    wall: Tensor
     bytes: int  # of the ear
     numbers: int  # of the model
 
@@ -40,40 +42,51 @@ class Cost(NamedTuple):
         return f"the ear keeps {self.bytes:,} bytes, {share:.2%} of weights, gradients and moments"
 
     @staticmethod
-    def _share(kind: str, rounds: list[tuple[float, float]]) -> str:
-        alone, heard = (min(one[i] for one in rounds) for i in (0, 1))
-        ratios = sorted(heard / alone - 1 for alone, heard in rounds)
-        low, mid, high = (ratios[round(q * (len(ratios) - 1))] for q in (0.1, 0.5, 0.9))
-        return (
-            f"{kind} {alone:.2f} -> {heard:.2f} ms (fastest of {len(rounds)} rounds each, {heard / alone - 1:+.1%}); "
-            f"round by round {mid:+.1%} ({low:+.1%} ... {high:+.1%})"
-        )
+    def _share(kind: str, x: Tensor) -> str:
+        parts = sorted(_added(part) for part in x.chunk(PARTS) if len(x) >= PARTS)
+        spread = f" (fifths of the rounds {parts[0]:+.1%} ... {parts[-1]:+.1%})" if parts else ""
+        return f"{kind} {float(_middle(x[..., 0]).mean()):.2f} ms {_added(x):+.1%}{spread}"
+
+
+def _middle(x: Tensor) -> Tensor:
+    """The median over rounds, of both in the middle where they are even: [rounds, PERIOD] -> [PERIOD]."""
+    return x.quantile(0.5, 0)
+
+
+def _added(x: Tensor) -> float:
+    """What hearing adds, as a share of the unheard step."""
+    return float(_middle(x[..., 1] - x[..., 0]).mean() / _middle(x[..., 0]).mean())
 
 
 def measured(net: nn.Module, opt: torch.optim.Optimizer, backward: Callable[[], object], rounds: int) -> Cost:
-    """Steps with and without an ear, in turns."""
+    """Steps with and without an ear, in turns, either first every second time."""
     ear = fallline.listen(net)
 
-    def stretch() -> tuple[float, float]:
+    def step() -> tuple[float, float]:
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(STEPS):
-            backward()
-            opt.step()
-        return (1e3 * (time.process_time() - cpu) / STEPS, 1e3 * (time.perf_counter() - wall) / STEPS)
+        backward()
+        opt.step()
+        return 1e3 * (time.process_time() - cpu), 1e3 * (time.perf_counter() - wall)
 
     def heard() -> tuple[float, float]:
         with ear:
-            return stretch()
+            return step()
 
-    stretch(), heard(), heard(), heard()  # the window is full before anything is measured
+    def pair(n: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        if n % 2:
+            return step(), heard()
+        late = heard()
+        return step(), late
+
+    for _ in range(3 * PERIOD):  # the window is full before anything is measured
+        heard()
     gc.disable()
-    both = [(stretch(), heard()) for _ in range(rounds)]
+    told = torch.tensor([[pair(n) for n in range(PERIOD)] for _ in range(rounds)], dtype=torch.float64)
     gc.enable()
-    cpu, wall = ([(alone[i], with_ear[i]) for alone, with_ear in both] for i in (0, 1))
-    return Cost(cpu, wall, ear.bytes, sum(p.numel() for p in net.parameters()))
+    return Cost(told[..., 0], told[..., 1], ear.bytes, sum(p.numel() for p in net.parameters()))
 
 
-def alone(rounds: int = 15) -> Cost:
+def alone(rounds: int = 50) -> Cost:
     """Torch's fused AdamW on the shapes of ResNet-50, without forward and backward; new gradients in each step."""
     net = nn.Module()
     for i, size in enumerate(LISTS["resnet50"].shapes):
@@ -87,7 +100,7 @@ def alone(rounds: int = 15) -> Cost:
     return measured(net, torch.optim.AdamW(net.parameters(), lr=1e-4, fused=True), backward, rounds)
 
 
-def whole(rounds: int = 3) -> Cost:
+def whole(rounds: int = 5) -> Cost:
     """A whole training step of a small transformer, 4.8 million numbers, on 4 sequences of 64."""
     layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True, norm_first=True)
     net = nn.Sequential(nn.Linear(64, 256), nn.TransformerEncoder(layer, 6, enable_nested_tensor=False))

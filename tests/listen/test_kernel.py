@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import fallline
 from fallline.core.kernel import compiler
-from fallline.listen import Record, kernel
+from fallline.listen import Record, kernel, look
 from fallline.listen.reach import Reach
 
 native = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
@@ -124,3 +124,16 @@ def test_a_tensor_that_is_not_as_it_was_is_never_read_by_its_address(changed: Ca
     assert torch.equal(to, reach._joined([x]))
     assert reach.pick([None], to)
     assert not to.any()
+
+
+@native
+@pytest.mark.parametrize("size", [(40, 60), (300, 20), (2, 2), (1, 9), (130, 257)])
+@pytest.mark.parametrize("kind", ["noise", "rank 1", "zeros", "part", "tiny"])
+def test_a_shape_says_the_same(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], kind: str) -> None:
+    x = torch.randn(size)
+    x = torch.outer(x[:, 0], x[0]) if kind == "rank 1" else 1e-15 * x if kind == "tiny" else x
+    x = torch.zeros(size) if kind == "zeros" else torch.cat([x, x], 1)[:, 1 : size[1] + 1] if kind == "part" else x
+    fast = look.shape(x)
+    monkeypatch.setattr(kernel, "page", lambda: None)
+    torch.testing.assert_close(fast, look.shape(x), rtol=2e-4, atol=0)
+    assert kernel.shape(x, 1e-38, 1e-5) is None

@@ -20,9 +20,13 @@ def hooked(mine: Callable[[Optimizer], bool], before: Told, fresh: Told, after: 
     them (its first call). after: when it is done. torch calls the hooks of all optimizers.
     """
 
+    begun: set[int] = set()
+
     def enter(opt: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        begun.discard(id(opt))  # of a step that failed
         if not mine(opt):
             return None
+        begun.add(id(opt))
         before(opt)
         if "closure" in kwargs and callable(kwargs["closure"]):
             return args, kwargs | {"closure": told(kwargs["closure"], opt)}
@@ -45,7 +49,8 @@ def hooked(mine: Callable[[Optimizer], bool], before: Told, fresh: Told, after: 
         return call
 
     def leave(opt: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if mine(opt):
+        if id(opt) in begun:
+            begun.discard(id(opt))
             after(opt)
 
     stack = ExitStack()

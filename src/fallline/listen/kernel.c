@@ -1,4 +1,5 @@
-/* What an ear does in every step and in every block; listen/kernel.py says why this is C, Window says it readably. */
+/* What an ear does in every step, in every block, and at every look; listen/kernel.py says why this is C, and `Reach`,
+   `Window` and `look` say it readably. */
 
 #include <math.h>
 #include <stdint.h>
@@ -146,4 +147,85 @@ void block(const Block *b) {
     for (int64_t r = 0; r < rows; r++) enter(b, row + r, b->value + r * b->columns);
   }
   count(b);
+}
+
+enum { KRYLOV = 4, SQUARINGS = 8 };
+
+/* n sum s_i^2 / (sum s_i)^2, 1 where all are 0. */
+static double imbalance(const float *s, int64_t n, double tiny) {
+  double most = tiny, sum = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) most = s[i] > most ? s[i] : most;
+  for (int64_t i = 0; i < n; i++) sum += s[i] / most, squares += (s[i] / most) * (s[i] / most);
+  return sum > 0 ? n * squares / (sum * sum) : 1;
+}
+
+/* y / |y|, and |y|. */
+static double unit(float *y, int64_t n, double tiny) {
+  double square = 0;
+  for (int64_t i = 0; i < n; i++) square += (double)y[i] * y[i];
+  float scale = 1 / fmax(sqrt(square), tiny);
+  for (int64_t i = 0; i < n; i++) y[i] *= scale;
+  return sqrt(square);
+}
+
+/* The square of the largest singular value. */
+static double largest(double x[KRYLOV][KRYLOV], double tiny) {
+  double gram[KRYLOV][KRYLOV], power[KRYLOV][KRYLOV], next[KRYLOV][KRYLOV], found = 0;
+  for (int i = 0; i < KRYLOV; i++)
+    for (int j = 0; j < KRYLOV; j++) {
+      gram[i][j] = 0;
+      for (int k = 0; k < KRYLOV; k++) gram[i][j] += x[k][i] * x[k][j];
+      power[i][j] = gram[i][j];
+    }
+  for (int step = 0; step <= SQUARINGS; step++) {
+    double trace = tiny;
+    for (int i = 0; i < KRYLOV; i++) trace += power[i][i];
+    for (int i = 0; i < KRYLOV; i++) for (int j = 0; j < KRYLOV; j++) power[i][j] /= trace;
+    if (step == SQUARINGS) break;
+    for (int i = 0; i < KRYLOV; i++)
+      for (int j = 0; j < KRYLOV; j++) {
+        next[i][j] = 0;
+        for (int k = 0; k < KRYLOV; k++) next[i][j] += power[i][k] * power[k][j];
+      }
+    memcpy(power, next, sizeof power);
+  }
+  for (int i = 0; i < KRYLOV; i++) for (int j = 0; j < KRYLOV; j++) found += power[i][j] * gram[i][j];
+  return found;
+}
+
+/* Stable rank, row and column imbalance of x [m, n], whose rows lie `apart`; room for 2 (m + n) numbers. */
+void shape(const float *x, int64_t m, int64_t n, int64_t apart, float *room, float *told, float tiny, float rounding) {
+  float *rows = room, *u = rows + m, *columns = u + m, *v = columns + n;
+  double total = 0, a, b, found[KRYLOV][KRYLOV] = {{0}};
+  int64_t most = 0;
+  memset(columns, 0, sizeof(float) * n);
+  for (int64_t i = 0; i < m; i++) {
+    const float *row = x + i * apart;
+    float s = 0;
+    #pragma omp simd reduction(+ : s)
+    for (int64_t j = 0; j < n; j++) s += row[j] * row[j], columns[j] += row[j] * row[j];
+    rows[i] = s, total += s, most = s > rows[most] ? i : most;
+  }
+  memcpy(v, x + most * apart, sizeof(float) * n);
+  unit(v, n, tiny);
+  memset(u, 0, sizeof(float) * m);
+  for (int k = 0; k < KRYLOV; k++) {
+    b = k ? unit(v, n, tiny) : 0;
+    if (k && b <= rounding * found[0][0]) memset(v, 0, sizeof(float) * n);
+    for (int64_t i = 0; i < m; i++) {
+      const float *row = x + i * apart;
+      float s = 0;
+      #pragma omp simd reduction(+ : s)
+      for (int64_t j = 0; j < n; j++) s += row[j] * v[j];
+      u[i] = s - (float)b * u[i];
+    }
+    a = unit(u, m, tiny);
+    found[k][k] = a;
+    if (k) found[k - 1][k] = b;
+    for (int64_t j = 0; j < n && k < KRYLOV - 1; j++) v[j] *= -(float)a;
+    for (int64_t i = 0; i < m && k < KRYLOV - 1; i++)
+      for (int64_t j = 0; j < n; j++) v[j] += u[i] * x[i * apart + j];
+  }
+  told[0] = total / fmax(largest(found, tiny), tiny);
+  told[1] = imbalance(rows, m, tiny), told[2] = imbalance(columns, n, tiny);
 }

@@ -1,7 +1,7 @@
-"""Kernel: reading rows, and what a block of them says, as one call of C each, where there is a compiler.
+"""Kernel: reading rows, what a block of them says, and the shape of a matrix, a call of C each if there is a compiler.
 
 An optimizer's step leaves nothing in the caches; after it an operation of torch takes some ten microseconds, however
-little it has to do. `Reach` and `Window` say the same with tensors: they run elsewhere, and tests hold both equal.
+little it has to do. `Reach`, `Window` and `look` say the same with tensors: they run elsewhere; tests hold both equal.
 """
 
 from __future__ import annotations
@@ -36,6 +36,18 @@ def page() -> Any:
 @lru_cache(maxsize=4)
 def _page(who: str | None) -> Any:
     return compiler.library((Path(__file__).parent / "kernel.c").read_text(encoding="utf-8")) if who else None
+
+
+def shape(x: Tensor, tiny: float, rounding: float) -> Tensor | None:
+    """Of a float32 matrix in the host's memory what `look.shape` says, [3]; None of another."""
+    if x.device.type != "cpu" or x.dtype is not torch.float32 or x.stride(1) != 1 or page() is None:
+        return None
+    room, told = x.new_empty(2 * sum(x.shape)), x.new_empty(3)  # whatever the defaults are
+    place, count, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+    sizes = count(len(x)), count(x.shape[1]), count(x.stride(0))
+    end = place(room.data_ptr()), place(told.data_ptr()), number(tiny), number(rounding)
+    page().shape(place(x.data_ptr()), *sizes, *end)
+    return told
 
 
 @final
