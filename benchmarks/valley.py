@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,8 +35,13 @@ ASKED = ("euclid", "diagonal", "row", "spectral")  # of the families, by rules
 @contextmanager
 def kept() -> Iterator[list[dict[str, list[list[Tensor]]]]]:
     """The directions that curvature() makes."""
-    made, way = [], curvature._ways
-    curvature._ways = lambda *given: made.append(way(*given)) or made[-1]
+    made, way = list[dict[str, list[list[Tensor]]]](), curvature._ways
+
+    def ways(*given: Any) -> dict[str, list[list[Tensor]]]:
+        made.append(way(*given))
+        return made[-1]
+
+    curvature._ways = ways
     try:
         yield made
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,39 +61,57 @@ def _reading(
     sums = record.sums[:, at].sum(1)
     slow = memory((sums.sum(0) / counts)[columns["euclid"]])[0] / float(record.counts[:, 0].mean())
     reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, slow)
-    euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
-    crossed = bool(counts[columns["cross"]].sum() > 0)
-    power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
     lr, momentum, metric = _habit(record, of)
     return Reading(
-        *called,
+        name=called[0],
+        kind=called[1],
+        role=called[2],
         tensors=len(of),
         numel=sum(record.numel[i] for i in of),
         sampled=sum(record.sampled[i] for i in of),
-        power=reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
-        signal=reps.told(signal, least=0.0),
-        noise=reps.told(power - signal, least=0.0),
-        noise_scale=reps.told(_scale(power, signal)),
-        critical_batch=reps.told(batch * _scale(power, signal)) if batch else None,
-        persistence=reps.told(euclid.rho),
-        source="micro-batches" if crossed else "lags",
-        autocorrelation=reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
-        pay={
-            "euclid": pay.linear(reps, euclid, signal, momentum),
-            "diagonal": pay.linear(reps, diagonal, diagonal.b, momentum),
-            "sign": pay.sign(reps, columns["sign"], columns["held"], momentum),
-        },
+        **_lags(reps, record, batch, momentum),
         families=family.sampled(reps, columns["powers"]),
-        matrix_families=family.whole(record.looks, of, level),
-        gradient=family.shape(record.looks, of, level, buffer=False),
-        buffer=family.shape(record.looks, of, level, buffer=True),
+        **_looks(record, level, of),
         update=_update(reps, record),
         lr=lr,
         momentum=momentum,
         metric=metric,
         evidence=evidence(record, spread, of, level, metric, momentum),
-        looks=sum(i in set(of) for i, _ in record.looks),
     )
+
+
+def _lags(reps: Replicates, record: Record, batch: float | None, momentum: float | None) -> dict[str, Any]:
+    """What products of gradients at all lags tell: signal and noise, and what momentum pays."""
+    columns, counts = record.columns, record.counts.sum(0)
+    euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
+    crossed = bool(counts[columns["cross"]].sum() > 0)
+    power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
+    scale = _scale(power, signal)
+    return {
+        "power": reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
+        "signal": reps.told(signal, least=0.0),
+        "noise": reps.told(power - signal, least=0.0),
+        "noise_scale": reps.told(scale),
+        "critical_batch": reps.told(batch * scale) if batch else None,
+        "persistence": reps.told(euclid.rho),
+        "source": "micro-batches" if crossed else "lags",
+        "autocorrelation": reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
+        "pay": {
+            "euclid": pay.linear(reps, euclid, signal, momentum),
+            "diagonal": pay.linear(reps, diagonal, diagonal.b, momentum),
+            "sign": pay.sign(reps, columns["sign"], columns["held"], momentum),
+        },
+    }
+
+
+def _looks(record: Record, level: float, of: Sequence[int]) -> dict[str, Any]:
+    """What single looks at whole matrices tell."""
+    return {
+        "matrix_families": family.whole(record.looks, of, level),
+        "gradient": family.shape(record.looks, of, level, buffer=False),
+        "buffer": family.shape(record.looks, of, level, buffer=True),
+        "looks": sum(i in set(of) for i, _ in record.looks),
+    }
 
 
 def _crossed(reps: Replicates, columns: Columns) -> Tensor:
