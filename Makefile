@@ -71,6 +71,7 @@ listen: $(VENV)/.race  ## measure the ear anew: cost, error bars, alarms, advice
 	$(PY) -m benchmarks.listen truth
 	$(PY) -m benchmarks.listen alarms
 	$(PY) -m benchmarks.counsel 50
+	$(PY) -m benchmarks.valley 50
 	$(PY) -m benchmarks.usefulness
 
 transfer: $(VENV)/.race  ## does the best lr move with the width? docs/transfer.* anew (20 minutes)

@@ -33,12 +33,21 @@ def test_what_is_advised_is_right(name: str) -> None:
     assert not wrong and set(right) == set(scene.right)
 
 
+# In docs/listen.md, of 50 runs a scene, advice was wrong in 2 of 1100 runs, in 2 % of a scene at most: two of 8 are
+# wrong with a chance of 1 %. It was right in 94 to 100 %. As many of 8 must be right as binomial numbers of this rate
+# are but for a chance of 1e-3: 5.
+RIGHT_RATE, RUNS, SEED = 0.94, 8, 2000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES, ids=lambda s: s.name)
 def test_advice_is_seldom_wrong_and_often_right(scene: Scene) -> None:
-    right, wrong = found(scene, 8)
+    from scipy.stats import binom
+
+    right, wrong = found(scene, RUNS, SEED)
     assert sum(wrong.values()) <= 1
-    assert all(right[name] >= (2 if name == "regime" else 6) for name in scene.right)  # docs/listen.md: 58 %
+    for name in scene.right:
+        assert right[name] >= binom.ppf(1e-3, RUNS, RIGHT_RATE), name
 
 
 def heard(steps: int, window: int = 16) -> Recommendation:

@@ -9,9 +9,9 @@ level)` and each function a `Curve`. Nothing is written to the model, and torch'
 
 How it hears: of every tensor a few runs of coordinates (`spot`, `reach`), of which a ring keeps the last steps
 (`window`); every eight steps their products at all lags enter sums over stretches of steps (`tally`); whole matrices
-are looked at in turn, rarely (`look`, `turn`). What is made of it: replicates of the sums (`replicate`), from which
-come the `signal` under the noise, `pay` as a function of momentum, the power of families of directions (`family`), and
-alarms (`alarm`).
+are looked at in turn, rarely (`look`, `turn`). What is made of it: replicates of the sums (`replicate`; `neighbour`),
+from which come the `signal` under the noise, `pay` as a function of momentum, the power of families of directions
+(`family`), and alarms (`alarm`).
 
 What a person sees: a page (`report`, of `section`s and `scope`s, with `chart`s drawn by `figure` in the page's `ink`),
 and tables in the terminal (`shown`); for programs a document (`report.document`, `schema`).

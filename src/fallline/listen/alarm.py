@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import final
@@ -17,32 +18,42 @@ from .signal import memory
 from .window import BLOCK
 
 JUMP = 0.01
-BETS = (-1.0, 0.0, 1.0)
+TINY = 1e-12
 RISK = 0.01  # of a false alarm, for each statistic of each scope
 SETTLED = 2.0  # windows of steps after which a stretch counts for alarms: the first steps of a run always differ
 APART = 4.0  # how many memories long a stretch is: then neighbours are all but independent
 PAST = 32  # stretches whose mean is what a norm is expected to be: norms that fall or rise steadily do not change
 
+Bet = Callable[[float], float]  # of a rank, uniform on [0, 1] while nothing changes, under which its mean is 1
+LINES: tuple[Bet, ...] = (lambda p: 1.5 - p, lambda p: 1.0, lambda p: 0.5 + p)
+POWERS: tuple[Bet, ...] = (lambda p: 0.5 / math.sqrt(p + TINY), lambda p: 1.0, lambda p: 0.5 / math.sqrt(1 - p + TINY))
+
 
 @final
 @dataclass
 class Jumper:
-    """Vovk's simple jumper: it bets that the ranks of new values among the old ones are not uniform.
+    """Vovk's jumper: it bets that the ranks of new values among the old ones are not uniform.
 
         p_n = (#{x_i > x_n} + theta_n #{x_i = x_n, i <= n}) / n
-        C_e <- ((1 - J) C_e + J C / 3) (1 + e (p_n - 1/2)),    e in {-1, 0, 1},    C = sum_e C_e
+        C_f <- ((1 - J) C_f + J C / 3) f(p_n),    C = sum_f C_f
+        LINES:  f(p) = 1 + e (p - 1/2), e in {-1, 0, 1};    POWERS:  f(p) in {1/2 p^-1/2, 1, 1/2 (1-p)^-1/2}
 
     C starts at 1 and is a martingale while values are exchangeable, so that it ever reaches 1 / risk with chance
     risk at most (Ville). Then it forgets what it has heard and starts anew. Values that follow one another
     closely are not exchangeable: give it means over stretches. theta has a generator of its own.
-    Source: Vovk et al., arXiv 2102.10439.
+    A line wins half as much again at most, from ranks that lie a little out for long; powers win much, and soon, from
+    those that lie far out. Source: Vovk et al., arXiv 2102.10439; powers: Fedorova et al., arXiv 1204.3251.
 
     >>> jumper = Jumper(risk=0.01)
     >>> [n for n in range(80) if jumper.hear(float(n > 40) + n * 0.618 % 1)]
     [61]
+    >>> jumper = Jumper(risk=0.01, odds=POWERS)
+    >>> [n for n in range(80) if jumper.hear(float(n > 40) + n * 0.618 % 1)]
+    [55]
     """
 
     risk: float = 0.01
+    odds: tuple[Bet, ...] = LINES
     known: list[float] = field(default_factory=list)
     bets: list[float] = field(default_factory=lambda: [1 / 3] * 3)
     top: float = 0.0  # the martingale's value at the last alarm
@@ -58,9 +69,7 @@ class Jumper:
         if x != x:
             return False
         p, capital = self._rank(x), self.capital
-        self.bets = [
-            ((1 - JUMP) * c + JUMP * capital / 3) * (1 + e * (p - 0.5)) for c, e in zip(self.bets, BETS, strict=True)
-        ]
+        self.bets = [((1 - JUMP) * c + JUMP * capital / 3) * f(p) for c, f in zip(self.bets, self.odds, strict=True)]
         alarm = self.capital >= 1 / self.risk
         if alarm:
             self.top = self.capital
@@ -79,15 +88,17 @@ def changes(record: Record, risk: float = RISK) -> list[Change]:
 
     Both are means over stretches that are longer the longer gradients remember, so that stretches are exchangeable
     while nothing changes; of a long memory and a short run nothing can be said. The norm is taken against the mean
-    of the PAST stretches before: a learning rate that falls slowly moves it, and that is no change.
+    of the PAST stretches before: a learning rate that falls slowly moves it, and that is no change. So a norm that
+    has changed comes back to its mean in time, and lines tell of it; a correlation stays, and powers tell sooner.
     """
     found = []
     for i, scope in enumerate(record.scopes):
         recent = [(step, x[i]) for step, x in record.recent if step > SETTLED * record.window]
         steps, sums = stretches(recent, blocks(record, "" if scope == "total" else scope))
         norm = sums[:, 0].log() / 2
-        for name, x in (("log gradient norm", against(norm)), ("lag-1 correlation", sums[:, 1] / sums[:, 0])):
-            jumper = Jumper(risk)
+        turns = sums[:, 1] / sums[:, 0]
+        for name, x, odds in (("log gradient norm", against(norm), LINES), ("lag-1 correlation", turns, POWERS)):
+            jumper = Jumper(risk, odds)
             found += [
                 Change(n, scope, name, jumper.top, risk)
                 for n, y in zip(steps, x.tolist(), strict=True)

@@ -9,11 +9,13 @@ from typing import final
 from matplotlib.figure import Figure
 
 from . import figure
-from .estimate import Pay, Reading
+from .estimate import Curve, Pay, Reading
 from .figure import Row
 from .ink import inked
 from .quantity import FAMILIES, METRICS, Quantity
 from .word import more, number, said, share
+
+TOLD = (0.0, 0.5, 0.9, 0.99)  # momenta at which the words of a plot say the heights of its curves
 
 
 @final
@@ -52,8 +54,19 @@ def paid(r: Reading, title: str, one: Pay) -> str:
     level = share(one.same.level)
     return (
         f"Pay over momentum in the {title} metric, with {level} intervals. On the same batch it is highest at {same}. "
-        f"Without the noise it is highest at {clean}. {in_use(r)}"
+        f"Without the noise it is highest at {clean}. {in_use(r)} {heights(one)}"
     )
+
+
+def heights(one: Pay) -> str:
+    """Both curves of a plot of pay at a few momenta, in a sentence."""
+    at = (f"{near(one.same, beta)} and {near(one.clean, beta)} at {beta:g}" for beta in TOLD)
+    return f"On the same batch and without the noise pay is {'; '.join(at)}."
+
+
+def near(curve: Curve, x: float) -> str:
+    """A curve's height at the point nearest to x."""
+    return number(min(zip(curve.x, curve.value, strict=True), key=lambda point: abs(point[0] - x))[1])
 
 
 def lags(r: Reading, mark: str) -> Iterator[Plot]:
@@ -61,8 +74,10 @@ def lags(r: Reading, mark: str) -> Iterator[Plot]:
     curve = r.autocorrelation
     if len(curve) > 1:
         at = sorted({1, min(8, len(curve) - 1), len(curve) - 1})
-        words = ", ".join(f"{said(curve[k])} at lag {curve.x[k]:g}" for k in at)
-        words = f"Autocorrelation of gradients: 1 at lag 0, {words}. Persistence of the signal: {said(r.persistence)}."
+        clean = number(r.signal.value / r.power.value if r.power.value > 0 else None)
+        later = ", ".join(f"{said(curve[k])} at lag {curve.x[k]:g}" for k in at)
+        words = f"Autocorrelation of gradients: 1 at lag 0, without the noise {clean}; {later}. "
+        words += f"Persistence of the signal: {said(r.persistence)}."
         yield plot(figure.autocorrelation(r), f"{mark}-lags", "Autocorrelation", words, words)
 
 

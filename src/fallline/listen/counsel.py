@@ -206,7 +206,7 @@ def told_of_change(case: Case, x: Estimate) -> Saying:
 
 # --- the table ----------------------------------------------------------------------------------------------------
 
-LIVE, PAPER, BALLS = "arXiv 2102.10439", "arXiv 2512.06370", "arXiv 2409.20325"
+LIVE, PAPER, BALLS = "arXiv 2102.10439, 1204.3251", "arXiv 2512.06370", "arXiv 2409.20325"
 ROWS, EDGE, BEND, NOISE = "arXiv 2510.05491", "arXiv 2412.20553, 2604.14108", "arXiv 2103.00065", "arXiv 1812.06162"
 
 MARGIN = "margin of the same batch's pay"

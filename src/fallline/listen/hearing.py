@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from . import family, pay
 from .alarm import changes
 from .column import Columns
-from .estimate import Estimate, Heard, Reading, Shape
+from .estimate import Estimate, Heard, Reading
 from .evidence import evidence
 from .ground import ground
 from .record import Record
@@ -20,15 +20,6 @@ from .replicate import Replicates, deviations, replicates
 from .signal import buffered, lags, memory
 
 TINY = 1e-300
-
-
-class _Looked(TypedDict):
-    """What a reading says of whole matrices."""
-
-    matrix_families: dict[str, Estimate]
-    gradient: Shape | None
-    buffer: Shape | None
-    looks: int
 
 
 @ground()
@@ -70,30 +61,17 @@ def _reading(
     sums = record.sums[:, at].sum(1)
     r = (sums.sum(0) / counts)[columns["euclid"]]
     reps = replicates(sums, record.counts, spread[torch.isin(record.owner, at)], level, memory(r))
-    euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
-    crossed = bool(counts[columns["cross"]].sum() > 0)
-    power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
     lr, momentum, metric = _habit(record, of)
     return Reading(
-        *called,
+        name=called[0],
+        kind=called[1],
+        role=called[2],
         tensors=len(of),
         numel=sum(record.numel[i] for i in of),
         sampled=sum(record.sampled[i] for i in of),
-        power=reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
-        signal=reps.told(signal, least=0.0),
-        noise=reps.told(power - signal, least=0.0),
-        noise_scale=reps.told(_scale(power, signal)),
-        critical_batch=reps.told(batch * _scale(power, signal)) if batch else None,
-        persistence=reps.told(euclid.rho),
-        source="micro-batches" if crossed else "lags",
-        autocorrelation=reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
-        pay={
-            "euclid": pay.linear(reps, euclid, signal, momentum),
-            "diagonal": pay.linear(reps, diagonal, diagonal.b, momentum),
-            "sign": pay.sign(reps, columns["sign"], columns["held"], momentum),
-        },
+        **_lags(reps, record, batch, momentum),
         families=family.sampled(reps, columns["powers"]),
-        **_looked(record, of, level, r),
+        **_looks(record, level, of, r),
         update=_update(reps, record),
         lr=lr,
         momentum=momentum,
@@ -102,7 +80,31 @@ def _reading(
     )
 
 
-def _looked(record: Record, of: Sequence[int], level: float, r: Tensor) -> _Looked:
+def _lags(reps: Replicates, record: Record, batch: float | None, momentum: float | None) -> dict[str, Any]:
+    """What products of gradients at all lags tell: signal and noise, and what momentum pays."""
+    columns, counts = record.columns, record.counts.sum(0)
+    euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
+    crossed = bool(counts[columns["cross"]].sum() > 0)
+    power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
+    scale = _scale(power, signal)
+    return {
+        "power": reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
+        "signal": reps.told(signal, least=0.0),
+        "noise": reps.told(power - signal, least=0.0),
+        "noise_scale": reps.told(scale),
+        "critical_batch": reps.told(batch * scale) if batch else None,
+        "persistence": reps.told(euclid.rho),
+        "source": "micro-batches" if crossed else "lags",
+        "autocorrelation": reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
+        "pay": {
+            "euclid": pay.linear(reps, euclid, signal, momentum),
+            "diagonal": pay.linear(reps, diagonal, diagonal.b, momentum),
+            "sign": pay.sign(reps, columns["sign"], columns["held"], momentum),
+        },
+    }
+
+
+def _looks(record: Record, level: float, of: Sequence[int], r: Tensor) -> dict[str, Any]:
     """From looks at matrices. Those at one may be so near each other that it remembers, as buffers do for long."""
     mine = set(of)
     looks = [x for i, x in record.looks if i in mine]

@@ -30,11 +30,6 @@ def clean_best(metric: str) -> Read:
     return lambda r: r.pay[metric].best_clean if metric in r.pay else None
 
 
-def same_best(metric: str) -> Read:
-    """The momentum that pays most on the same batch."""
-    return lambda r: r.pay[metric].best if metric in r.pay else None
-
-
 POWER = Quantity("power", "E|g|²", "How large the gradient is, squared and averaged over steps.", lambda r: r.power)
 SIGNAL = Quantity(
     "signal",

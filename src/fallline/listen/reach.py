@@ -85,18 +85,13 @@ class Reach:
     @ground()
     def __init__(self, spots: Sequence[Spot], order: Sequence[int], owner: Tensor, who: Collection[int]) -> None:
         mine = [i for i in order if i in who]
-        self.refs = [spots[i].ref for i in mine]
+        self.spots, self.refs = [spots[i] for i in mine], [spots[i].ref for i in mine]
         starts = dict(zip(order, accumulate((spots[i].rows for i in order), initial=0), strict=False))
-        self.pick = Pick([spots[i] for i in mine], [starts[i] for i in mine]) if owner.device.type == "cpu" else None
-        self.parts: list[tuple[slice, Joined | Viewed]] = []  # which tensors, and how
-        at = 0
-        for group in groups([spots[i] for i in mine]):
-            kind = Joined if group[0].near else Viewed
-            self.parts.append((slice(at, at + len(group)), kind(group, owner.device)))
-            at += len(group)
+        self.pick = Pick(self.spots, [starts[i] for i in mine]) if owner.device.type == "cpu" else None
         self.blank = torch.zeros(0, RUN, device=owner.device)  # float32, which all else becomes
         chosen = torch.isin(owner, torch.tensor(mine, dtype=owner.dtype, device=owner.device))
         self.all, self.rows = len(owner), None if len(mine) == len(spots) else chosen.nonzero()[:, 0]
+        self.parts: list[tuple[slice, Joined | Viewed]] = []  # which tensors, and how, once it is asked for
 
     def gradients(self, to: Tensor | None = None) -> Tensor:
         """[R, RUN]; zeros of the tensors that are not read, and where there is none. to: rows that may be used for it,
@@ -114,8 +109,19 @@ class Reach:
                 return to
         return self._joined(tensors)
 
+    @ground()
+    def _ways(self) -> list[tuple[slice, Joined | Viewed]]:
+        found: list[tuple[slice, Joined | Viewed]] = []
+        at = 0
+        for group in groups(self.spots):
+            kind = Joined if group[0].near else Viewed
+            found.append((slice(at, at + len(group)), kind(group, self.blank.device)))
+            at += len(group)
+        return found
+
     @torch.no_grad()
     def _joined(self, tensors: list[Tensor | None]) -> Tensor:
+        self.parts = self.parts or self._ways()
         pieces = [one for which, part in self.parts for one in part.read(tensors[which])]
         read = torch.cat(pieces).float() if pieces else self.blank
         return read if self.rows is None else read.new_zeros(self.all, RUN).index_copy_(0, self.rows, read)

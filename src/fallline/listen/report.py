@@ -11,7 +11,7 @@ from typing import Any
 from .advice import Advice, Recommendation
 from .estimate import Estimate, Heard
 from .quantity import GLOSSARY
-from .word import interval, many, number, pretty, share, size
+from .word import interval, many, number, pretty, setting, share, size
 
 VERSION = 1
 FOLDER = Path(__file__).parent
@@ -44,7 +44,7 @@ def page(heard: Heard, recommendation: Recommendation | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    print_.filters |= dict(number=number, share=share, interval=interval, pretty=pretty)
+    print_.filters |= dict(number=number, setting=setting, share=share, interval=interval, pretty=pretty)
     print_.tests |= dict(estimate=lambda x: isinstance(x, Estimate), unknown=lambda x: x is None or x != x)
     return print_.get_template("page.html").render(
         heard=heard,

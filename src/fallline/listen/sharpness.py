@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from itertools import count
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,9 @@ from torch.optim import Optimizer
 from . import habit
 
 EPS = 1e-8
+CALLS = count(1)  # of undisturbed(): each draws batches of its own, though random numbers are put back after it
+
+Group = dict[str, Any]  # of an optimizer's parameters
 
 
 @final
@@ -23,7 +28,9 @@ class Sharpness:
     """value = <u, H u> / <g, u> along the direction u of a plain step theta <- theta - lr u; limit = 2 / lr.
 
     Above the limit this step would raise the batch's loss to second order. u = g: batch sharpness (arXiv 2412.20553);
-    with a second moment in the optimizer's state u = g / (sqrt(v) + eps). Momentum is left out of it.
+    with a second moment in the optimizer's state u = g / (sqrt(v) + eps). Momentum is left out of it, but for its
+    dampening, which makes lr (1 - dampening) of lr. Where lrs differ, lr is the largest, and u of the others is
+    smaller by as much; parameters that no optimizer moves have no part in it. NaN where the gradient is zero.
     """
 
     value: float
@@ -42,16 +49,22 @@ def sharpness(model: nn.Module, loss: Callable[[], Tensor], optimizers: Sequence
     >>> sharpness(w, lambda: 3 * w.weight.square().sum(), [torch.optim.SGD(w.parameters(), lr=0.1)])
     Sharpness(value=6.0, limit=20.0)
     """
+    held = {id(p): (opt, group) for opt in optimizers for group in opt.param_groups for p in group["params"]}
     params = [p for p in model.parameters() if p.requires_grad]
+    moved = {id(p): _rate(held[id(p)][1]) for p in params if id(p) in held}
+    most = max(moved.values(), default=0.0)
     with undisturbed(model):
         grads = torch.autograd.grad(loss(), params, create_graph=True, allow_unused=True)
-        pairs = [(p, g) for p, g in zip(params, grads, strict=True) if g is not None]
-        u = [_direction(p, g.detach(), optimizers) for p, g in pairs]
+        pairs = [(p, g) for p, g in zip(params, grads, strict=True) if g is not None and (not most or id(p) in moved)]
+        u = [
+            _direction(p, g.detach(), *held.get(id(p), (None, {}))) * (moved[id(p)] / most if most else 1)
+            for p, g in pairs
+        ]
         slope = sum(((g * d).sum() for (_, g), d in zip(pairs, u, strict=True)), start=torch.zeros(()))
-        curved = torch.autograd.grad(slope, [p for p, _ in pairs], allow_unused=True)
-    bend = sum(float((h * d).sum()) for h, d in zip(curved, u, strict=True) if h is not None)
-    rates = [r for opt in optimizers for group in opt.param_groups if (r := habit.plain(habit.rate(group)))]
-    return Sharpness(bend / float(slope.detach()), 2 / max(rates) if rates else None)
+        curved = torch.autograd.grad(slope, [p for p, _ in pairs], allow_unused=True) if slope.requires_grad else ()
+    bend = sum(float((h * d).sum()) for h, d in zip(curved, u, strict=False) if h is not None)
+    value = bend / float(slope.detach()) if float(slope.detach()) else math.nan
+    return Sharpness(value, 2 / most if most else None)
 
 
 @contextmanager
@@ -60,6 +73,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     kept = [(b, b.clone()) for b in model.buffers()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     with torch.random.fork_rng(devices=devices), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        _reseed(devices)
         try:
             yield
         finally:
@@ -68,18 +82,25 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
                     b.copy_(old)
 
 
-def _direction(p: Tensor, g: Tensor, optimizers: Sequence[Optimizer]) -> Tensor:
-    for opt in optimizers:
-        state = opt.state.get(p, {})
-        v = habit.moment(state, p)
-        if v is not None:
-            beta, t = _beta2(opt, p), float(state.get("step", 0))
-            v = v / (1 - beta**t) if beta is not None and t > 0 else v
-            return g / (v.sqrt() + EPS)
-    return g
+def _reseed(devices: Sequence[int]) -> None:
+    """Random numbers that no call before had; a script that is run anew has them, too."""
+    seed = int(torch.randint(2**62, ())) + next(CALLS)
+    torch.default_generator.manual_seed(seed)
+    for i in devices:
+        torch.cuda.default_generators[i].manual_seed(seed)
 
 
-def _beta2(opt: Optimizer, p: Tensor) -> float | None:
-    group = next(group for group in opt.param_groups if any(q is p for q in group["params"]))
-    betas = group.get("betas", ())
-    return float(betas[1]) if len(betas) > 1 else None
+def _rate(group: Group) -> float:
+    """What a gradient is multiplied by at once."""
+    return (habit.plain(habit.rate(group)) or 0.0) * (1 - float(group.get("dampening", 0.0)))
+
+
+def _direction(p: Tensor, g: Tensor, opt: Optimizer | None, group: Group) -> Tensor:
+    state = opt.state.get(p, {}) if opt else {}
+    v = habit.moment(state, p)
+    if v is None:
+        return g
+    betas, t = group.get("betas", ()), float(state.get("step", 0))
+    v = v / (1 - float(betas[1]) ** t) if len(betas) > 1 and t > 0 else v
+    eps = group.get("eps")
+    return g / (v.sqrt() + (eps if isinstance(eps, float) else EPS))

@@ -9,7 +9,7 @@ from . import quantity
 from .advice import KEEP, Advice, Recommendation
 from .estimate import Estimate, Heard, Reading
 from .report import evidence, facts, lacking
-from .word import UNKNOWN, interval, number, share
+from .word import UNKNOWN, interval, number, setting, share
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -57,7 +57,7 @@ def reasons(one: Advice) -> Iterator[str]:
         yield f"effect: {one.effect}"
     yield f"evidence: {evidence(one)}" + ("" if one.sure != one.sure else f"; how sure: {share(one.sure)}")
     if one.settings:
-        words = (f"{name} = {x if isinstance(x, str) else number(x)}" for name, x in one.settings.items())
+        words = (f"{name} = {setting(x)}" for name, x in one.settings.items())
         yield f"settings: {', '.join(words)}"
     yield f"source: {one.source}"
 

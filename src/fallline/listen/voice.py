@@ -74,30 +74,27 @@ def metric_words(family: str, used: str | None) -> str:
     return f"Walk in {known[family]} instead of {used}, and tune lr anew." if used else ""
 
 
-def bent(family: str) -> Voice:
-    """By curvature."""
+def _walk(family: str, why: str, effect: str) -> Voice:
+    """Another metric, with the interval of its lead in the reason."""
 
     def say(case: Case, lead: Estimate) -> Saying:
-        used = case.reading.metric
-        why = f"The best step along it gains {percent(lead.value)} more, to second order ({between(lead)})."
-        effect = f"{percent(lead.value)} drop of the best single step"
-        return Saying(metric_words(family, used), why, effect, {"metric": family}, lead.value)
+        gain, what = percent(lead.value), metric_words(family, case.reading.metric)
+        said = why.format(gain=gain, range=between(lead))
+        return Saying(what, said, f"{gain} {effect}", {"metric": family}, lead.value)
 
     return say
+
+
+def bent(family: str) -> Voice:
+    """By curvature."""
+    why = "The best step along it gains {gain} more, to second order ({range})."
+    return _walk(family, why, "drop of the best single step")
 
 
 def aligned(family: str) -> Voice:
     """By alignment."""
-
-    def say(case: Case, lead: Estimate) -> Saying:
-        used = case.reading.metric
-        why = (
-            f"Made of earlier gradients, and at equal size, it meets new ones better ({between(lead)}): noise differs."
-        )
-        effect = f"{percent(lead.value)} first-order drop per step of equal size"
-        return Saying(metric_words(family, used), why, effect, {"metric": family}, lead.value)
-
-    return say
+    why = "Made of earlier gradients, and at equal size, it meets new ones better ({range}): noise differs."
+    return _walk(family, why, "first-order drop per step of equal size")
 
 
 def uneven(side: str) -> Voice:

@@ -27,6 +27,15 @@ def number(x: float | None) -> str:
     return f"{x:.3g}" if not 1e-3 > abs(x) > 0 else f"{x:.2g}"
 
 
+def setting(x: float | str) -> str:
+    """What is to be set, as exactly as it was advised.
+
+    >>> setting(0.9946), setting(8.0), setting("spectral")
+    ('0.9946', '8', 'spectral')
+    """
+    return x if isinstance(x, str) else f"{x:g}"
+
+
 def share(x: float | None) -> str:
     """A part of one as a percentage.
 
