@@ -18,13 +18,14 @@ DEPTH = torch.linspace(0, 2.3, 70, dtype=torch.float64)  # beta = 1 - 10^-depth:
 GRID = 1 - 10**-DEPTH
 TRIED = torch.tensor(BETAS, dtype=torch.float64)  # for the sign metric
 MOST = 0.9999  # momentum of which pay is told
+TAIL = 0.1  # standard deviation of the logarithm of what the fit says of lags that were not heard: few fall like it
 TINY = 1e-300
 
 
 def pays(r: Tensor, b: Tensor, rho: Tensor, beta: Tensor) -> Tensor:
     """sqrt(1 - beta^2) (sum_{k <= L} beta^k r_k + b (beta rho)^{L + 1} / (1 - beta rho)): [..., L + 1] -> [..., betas].
 
-    The fit b rho^k stands for the lags that were not heard.
+    The fit b rho^k, [...], stands for the lags that were not heard.
 
     >>> pays(torch.tensor([2.0, 1.0]).double(), *torch.tensor([2.0, 0.5]).double(), torch.tensor([0.0, 0.6]).double())
     tensor([2.0000, 2.2857], dtype=torch.float64)
@@ -39,9 +40,15 @@ def linear(reps: Replicates, lags: Lags, head: Tensor, beta: float | None) -> Pa
     """Of a metric in which the direction is linear in the gradients: Euclid and diagonal. head: r_0 without noise."""
     at = torch.tensor([0.0 if beta is None else min(beta, MOST)], dtype=torch.float64)
     betas = torch.cat([GRID, at])
-    same = pays(*lags, betas)
+    same = pays(lags.r, lags.b * _doubt(len(lags.b)), lags.rho, betas)
     clean = same + (1 - betas.square()).sqrt() * (head - lags.r[:, 0])[:, None]  # only lag 0 differs
     return told(reps, GRID, same, clean, float(lags.r[0, 0]), beta, _limit(reps, lags, same))
+
+
+def _doubt(rows: int) -> Tensor:
+    """How many times what the fit says of lags that were not heard each replicate has of them, [1 + MANY]."""
+    luck = torch.randn(rows, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    return torch.cat([luck.new_ones(1), (TAIL * luck[1:]).exp()])
 
 
 def sign(reps: Replicates, same: slice, held: slice, beta: float | None) -> Pay:
