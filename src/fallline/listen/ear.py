@@ -43,7 +43,7 @@ class Ear:
     heard as the optimizer gets them: summed, clipped, unscaled. Nothing is written to the model, and its
     parameters are held weakly. Memory: `ear.bytes`.
 
-    >>> import fallline
+    >>> import fallline, torch
     >>> net = torch.nn.Linear(3, 2)
     >>> opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
     >>> with fallline.listen(net, window=4) as ear:
