@@ -93,7 +93,7 @@ def _lags(reps: Replicates, record: Record, batch: float | None, momentum: float
         "noise": reps.told(power - signal, least=0.0),
         "noise_scale": reps.told(scale),
         "critical_batch": reps.told(batch * scale) if batch else None,
-        "persistence": reps.told(euclid.rho),
+        "persistence": reps.told(torch.where(power > 0, euclid.rho, math.nan)),
         "source": "micro-batches" if crossed else "lags",
         "autocorrelation": reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
         "pay": {

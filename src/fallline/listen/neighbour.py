@@ -63,6 +63,8 @@ def together(b: int, per: float, memory: Memory) -> Together:
     (Together(many=4, freedom=4, short=1.0), (6, 2))
     """
     usual = 4 if b >= 12 else 3 if b >= 8 else 2
+    if not per:  # no step counted
+        return Together(usual, 1, math.inf)
     h = max(usual, min(math.ceil(SPAN * (memory.length - 1) / per), b // 2))
     if h == usual:
         return Together(h, max(1, 3 * b // (2 * h)), 1.0)

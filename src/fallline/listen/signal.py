@@ -78,9 +78,11 @@ def memory(r: Tensor, m: Tensor | None = None) -> Memory:
     """
     pair = [x.nan_to_num() for x in (r, r if m is None else m)]
     (b, rho), (d, sigma) = (fit(x, torch.ones_like(x[1:])) for x in pair)
-    (c, one), length = (x[1:] / x[0].clamp(min=TINY) for x in pair), len(r)
+    (c, one), length = ((x[1:] / x[0].clamp(min=TINY)).clamp(-1, 1) for x in pair), len(r)  # no lag is above lag 0
     c, k, q = c * one, torch.arange(1, length, dtype=r.dtype), rho * sigma
-    last = b * rho**length / pair[0][0].clamp(min=TINY) * (d * sigma**length / pair[1][0].clamp(min=TINY))
+    ends = (b * rho**length, d * sigma**length)
+    last, lost = ((x / y[0].clamp(min=TINY)).clamp(-1, 1) for x, y in zip(ends, pair, strict=True))
+    last = last * lost
     total = c.sum() + last / (1 - q)
     ages = (k * c).sum() + last * (length / (1 - q) + q / (1 - q).square())
     return Memory(float(1 + 2 * total), float(ages / (0.5 + total)))
