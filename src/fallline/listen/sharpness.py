@@ -46,8 +46,9 @@ def sharpness(model: nn.Module, loss: Callable[[], Tensor], optimizers: Sequence
     """One Hessian-vector product; gradients, buffers and random numbers are left as they were.
 
     >>> w = nn.Linear(1, 1, bias=False)
-    >>> sharpness(w, lambda: 3 * w.weight.square().sum(), [torch.optim.SGD(w.parameters(), lr=0.1)])
-    Sharpness(value=6.0, limit=20.0)
+    >>> told = sharpness(w, lambda: 3 * w.weight.square().sum(), [torch.optim.SGD(w.parameters(), lr=0.1)])
+    >>> round(told.value, 4), told.limit
+    (6.0, 20.0)
     """
     held = {id(p): (opt, group) for opt in optimizers for group in opt.param_groups for p in group["params"]}
     params = [p for p in model.parameters() if p.requires_grad]
