@@ -86,16 +86,16 @@ def _lags(reps: Replicates, record: Record, batch: float | None, momentum: float
     euclid, diagonal = (lags(reps, columns[name], counts) for name in ("euclid", "diagonal"))
     crossed = bool(counts[columns["cross"]].sum() > 0)
     power, signal = euclid.r[:, 0], _crossed(reps, columns) if crossed else euclid.b
-    scale = _scale(power, signal)
+    scale, correlation = _scale(power, signal), euclid.r / power.clamp(min=TINY)[:, None]
     return {
         "power": reps.told(reps.rows[:, columns["euclid"].start], least=0.0),
         "signal": reps.told(signal, least=0.0),
         "noise": reps.told(power - signal, least=0.0),
         "noise_scale": reps.told(scale),
         "critical_batch": reps.told(batch * scale) if batch else None,
-        "persistence": reps.told(torch.where(power > 0, euclid.rho, math.nan)),
+        "persistence": reps.told(euclid.rho if power[0] > 0 else torch.full_like(power, math.nan)),
         "source": "micro-batches" if crossed else "lags",
-        "autocorrelation": reps.curve(torch.arange(record.window + 1.0), euclid.r / power.clamp(min=TINY)[:, None]),
+        "autocorrelation": reps.curve(torch.arange(record.window + 1.0), correlation, -1.0, 1.0),
         "pay": {
             "euclid": pay.linear(reps, euclid, signal, momentum),
             "diagonal": pay.linear(reps, diagonal, diagonal.b, momentum),

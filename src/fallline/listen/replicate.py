@@ -59,12 +59,12 @@ class Replicates:
             low, high = (min(max(drawn[i], least), most) for i in (self._rank, -1 - self._rank))
         return Estimate(min(max(value, least), most), low, high, self.level, self.freedom)
 
-    def curve(self, x: Tensor, y: Tensor) -> Curve:
-        """A function at the points x, y [1 + MANY, points]."""
+    def curve(self, x: Tensor, y: Tensor, least: float = -math.inf, most: float = math.inf) -> Curve:
+        """A function at the points x, y [1 + MANY, points], and where it can lie."""
         lost, n = y[1:].isnan().any(0), len(y) - 1
-        low, high = (y[1:].kthvalue(k, 0).values for k in (self._rank + 1, n - self._rank))
+        low, high = (y[1:].kthvalue(k, 0).values.clamp(least, most) for k in (self._rank + 1, n - self._rank))
         low, high = torch.where(lost, -math.inf, low), torch.where(lost, math.inf, high)
-        told = [tuple(one.tolist()) for one in (x, y[0], low, high)]
+        told = [tuple(one.tolist()) for one in (x, y[0].clamp(least, most), low, high)]
         return Curve(told[0], told[1], told[2], told[3], self.level, self.freedom)
 
     @property
