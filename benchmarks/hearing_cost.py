@@ -39,7 +39,7 @@ class Cost(NamedTuple):
     def memory(self) -> str:
         """The ear's, of what is there anyway."""
         share = self.bytes / self.numbers / 16
-        return f"the ear keeps {self.bytes:,} bytes, {share:.2%} of weights, gradients and moments"
+        return f"the ear keeps {self.bytes:,} bytes, {share:.3%} of weights, gradients and moments"
 
     @staticmethod
     def _share(kind: str, x: Tensor) -> str:

@@ -7,8 +7,10 @@ little it has to do. `Reach`, `Window` and `look` say the same with tensors: the
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import compress, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -23,6 +25,8 @@ from .spot import RUN, Spot
 if TYPE_CHECKING:
     from .window import Window
 
+NONE = type(None)
+PLAIN = {Tensor, Parameter, NONE}  # a subclass may have its numbers elsewhere, or nowhere
 TILE = 8  # rows whose products are taken together: 256 bytes of each step
 POINTERS = ("ring", "sound", "v", "weight", "extra", "runs", "sums", "counts", "recent", "taps", "tried", "seen")
 NUMBERS = ("tensors", "rows", "length", "at", "lags", "betas", "columns", "missed")
@@ -56,8 +60,10 @@ class Pick:
 
     def __init__(self, spots: Sequence[Spot], starts: Sequence[int]) -> None:
         """starts: the first row of each tensor."""
-        self.page, self.spots = page(), [(s.here, _dense(s), s.strides) for s in spots]
-        self.base = (ctypes.c_void_p * len(spots))()
+        self.page = page()
+        self.sizes = [s.here for s in spots]
+        self.strides = [None if _dense(s) else s.strides for s in spots]
+        self.dense = not any(self.strides)
         items = []
         for i, (s, at) in enumerate(zip(spots, starts, strict=True)):
             items.append((i, s.runs.start, s.runs.stride, s.runs.rows, RUN, at))
@@ -70,32 +76,33 @@ class Pick:
         at = self._addresses(tensors) if self.able else None
         if at is None:
             return False
-        self.base[:] = at  # type: ignore[assignment]
-        table, rows = ctypes.c_void_p(self.items.data_ptr()), ctypes.c_void_p(to.data_ptr())
-        self.page.pick(self.base, table, ctypes.c_int64(len(self.items)), rows)
+        base, table, rows = map(ctypes.c_void_p, (at.buffer_info()[0], self.items.data_ptr(), to.data_ptr()))
+        self.page.pick(base, table, ctypes.c_int64(len(self.items)), rows)
         return True
 
-    def _addresses(self, tensors: Sequence[Tensor | None]) -> list[int] | None:
-        # In a hurry, since it asks every tensor in every step. What is not as it was must not be read by its address.
-        found, float32 = [], torch.FloatTensor
-        for x, (here, dense, strides) in zip(tensors, self.spots, strict=True):
-            if x is None:
-                found.append(0)
-            elif (
-                (type(x) is Tensor or type(x) is Parameter)  # a subclass may have its numbers elsewhere
-                and isinstance(x, float32)
-                and x.numel() == here
-                and (x.is_contiguous() if dense else x.stride() == strides)
-            ):
-                found.append(x.data_ptr())
-            else:
-                return None
-        return found
+    def _addresses(self, tensors: Sequence[Tensor | None]) -> array[int] | None:
+        """Where they lie; 0 for one that is not there. None where one is not as it was: its address says nothing."""
+        kinds = set(map(type, tensors))  # in a hurry, since this is asked in every step: `map` leaves the asking to C
+        if not kinds <= PLAIN:
+            return None
+        if NONE not in kinds:
+            here: Any = tensors
+            return array("Q", map(Tensor.data_ptr, here)) if self._fit(here, self.sizes, self.strides) else None
+        some = [x is not None for x in tensors]
+        parts: Any = [list(compress(x, some)) for x in (tensors, self.sizes, self.strides)]
+        return array("Q", [x.data_ptr() if x is not None else 0 for x in tensors]) if self._fit(*parts) else None
+
+    def _fit(self, here: Sequence[Tensor], sizes: list[int], strides: Sequence[tuple[int, ...] | None]) -> bool:
+        if not all(map(isinstance, here, repeat(torch.FloatTensor))) or list(map(Tensor.numel, here)) != sizes:
+            return False
+        if self.dense:
+            return all(map(Tensor.is_contiguous, here))
+        return all(x.stride() == s if s else x.is_contiguous() for x, s in zip(here, strides, strict=True))
 
     @property
     def bytes(self) -> int:
         """Memory."""
-        return self.items.nbytes + ctypes.sizeof(self.base)
+        return self.items.nbytes
 
 
 def _dense(s: Spot) -> bool:
