@@ -69,6 +69,7 @@ suite-quick: $(VENV)/.race  ## the same with one seed, half the steps and thin s
 listen: $(VENV)/.race  ## measure the ear anew: cost, error bars, alarms, advice and its use; docs/listen.* (an hour)
 	$(PY) -m benchmarks.listen cost
 	$(PY) -m benchmarks.listen truth
+	$(PY) -m benchmarks.listen looks
 	$(PY) -m benchmarks.listen alarms
 	$(PY) -m benchmarks.counsel 50
 	$(PY) -m benchmarks.valley 50

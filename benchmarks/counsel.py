@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import fallline
-from benchmarks.table import ROOT, rewrite
+from benchmarks.table import ROOT, grown, rewrite
 from fallline.listen import Recommendation
-from fallline.race.environment import environment
 from fallline.theory import best_momentum, momentum_pay
 
 STEPS, WINDOW = 256, 32
@@ -197,18 +196,19 @@ def found(scene: Scene, runs: int, first: int = FIRST) -> tuple[Counter[str], Co
     return right, wrong
 
 
+def line(scene: Scene, runs: int) -> str:
+    """A row of the table."""
+    right, wrong = found(scene, runs)
+    said = [f"{name} {100 * count / runs:.0f} %" for name, count in wrong.most_common()]
+    must = [f"{name} {100 * right[name] / runs:.0f} %" for name in scene.right]
+    return f"| {scene.name} | {', '.join(said) or 'none'} | {', '.join(must)} |"
+
+
 def false_alarms(runs: int) -> str:
     """The table."""
-    lines = [f"{runs} runs a stream, {STEPS} steps, seeds from {FIRST}; chance of any wrong advice 5 % at most.\n"]
-    lines += ["| stream | wrong advice | right advice |", "|---|---|---|"]
-    for scene in SCENES:
-        right, wrong = found(scene, runs)
-        said = [f"{name} {100 * count / runs:.0f} %" for name, count in wrong.most_common()]
-        must = [f"{name} {100 * right[name] / runs:.0f} %" for name in scene.right]
-        lines.append(f"| {scene.name} | {', '.join(said) or 'none'} | {', '.join(must)} |")
-        print(lines[-1], flush=True)
-    machine = environment()
-    return "\n".join(lines) + f"\n\n(torch {machine['torch']}, Python {machine['python']}, {machine['cpu']}.)\n"
+    head = [f"{runs} runs a stream, {STEPS} steps, seeds from {FIRST}; chance of any wrong advice 5 % at most.\n"]
+    head += ["| stream | wrong advice | right advice |", "|---|---|---|"]
+    return grown(head, (line(scene, runs) for scene in SCENES))
 
 
 if __name__ == "__main__":

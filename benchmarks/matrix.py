@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 
 import fallline
-from benchmarks.stream import alone, each
+from benchmarks.stream import alone, each, packed
 from benchmarks.truth import Read
 from fallline.listen import Estimate, Reading, Record
 from fallline.listen.look import TILE
 from fallline.listen.turn import EVERY
 
-AT_ONCE = 25  # runs that one ear hears
 SIMULATED = 150_000_000  # numbers in all gradients of the truth's draws together
 
 
@@ -96,10 +95,7 @@ FORMS = (
 
 def records(form: Form, seeds: Sequence[int], steps: int, window: int) -> list[Record]:
     """What an ear would hear of each run alone; AT_ONCE of them are matrices of one model."""
-    found: list[Record] = []
-    for at in range(0, len(seeds), AT_ONCE):
-        found += _together(form, seeds[at : at + AT_ONCE], steps, window)
-    return found
+    return packed(seeds, lambda some: _together(form, some, steps, window))
 
 
 def _together(form: Form, seeds: Sequence[int], steps: int, window: int) -> list[Record]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -82,10 +82,12 @@ class Stream:
 
 def records(stream: Stream, seeds: Sequence[int], steps: int, window: int) -> list[Record]:
     """What an ear would hear of each run alone; AT_ONCE of them are matrices of one model."""
-    found: list[Record] = []
-    for at in range(0, len(seeds), AT_ONCE):
-        found += _together(stream, seeds[at : at + AT_ONCE], steps, window)
-    return found
+    return packed(seeds, lambda some: _together(stream, some, steps, window))
+
+
+def packed(seeds: Sequence[int], hear: Callable[[Sequence[int]], list[Record]]) -> list[Record]:
+    """What is heard of AT_ONCE seeds at a time."""
+    return [one for at in range(0, len(seeds), AT_ONCE) for one in hear(seeds[at : at + AT_ONCE])]
 
 
 def _together(stream: Stream, seeds: Sequence[int], steps: int, window: int) -> list[Record]:

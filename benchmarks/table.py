@@ -10,8 +10,11 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from fallline.race.environment import environment
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "runs" / "table"
@@ -64,6 +67,16 @@ def rewrite(mark: str, body: str, page: Path = ROOT / "README.md") -> None:
     begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
     before, rest = page.read_text().split(begin)
     page.write_text(f"{before}{begin}{body}{end}{rest.split(end)[1]}")
+
+
+def grown(head: list[str], rows: Iterable[str]) -> str:
+    """A table whose rows are printed as they come, and the machine below it."""
+    lines = list(head)
+    for row in rows:
+        lines.append(row)
+        print(row, flush=True)
+    machine = environment()
+    return "\n".join(lines) + f"\n\n(torch {machine['torch']}, Python {machine['python']}, {machine['cpu']}.)\n"
 
 
 def main() -> None:

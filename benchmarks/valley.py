@@ -20,10 +20,9 @@ from torch import Tensor
 import fallline
 from benchmarks.listen import wilson
 from benchmarks.quadratic import SIZE, VALLEYS, Valley, Walk
-from benchmarks.table import ROOT, rewrite
+from benchmarks.table import ROOT, grown, rewrite
 from fallline.listen import Advice, Estimate, advised, curvature
 from fallline.listen.counsel import TABLE
-from fallline.race.environment import environment
 
 STEPS, WINDOW, DRAWS = 96, 16, 8
 FIRST = 1000  # the rules were mended while looking at seeds below it
@@ -121,14 +120,10 @@ def line(valley: Valley, tally: Tally, runs: int) -> str:
 
 def table(runs: int, first: int = FIRST) -> str:
     """Of all problems."""
-    lines = [f"{runs} runs a problem, {STEPS} steps, {DRAWS} draws, seeds from {first}.\n"]
-    lines += ["| problem | true lead of the best | wrong advice | right advice | 95 % bars hold | told leads held |"]
-    lines += ["|---|---|---|---|---|---|"]
-    for valley in VALLEYS:
-        lines.append(line(valley, measured(valley, runs, first), runs))
-        print(lines[-1], flush=True)
-    machine = environment()
-    return "\n".join(lines) + f"\n\n(torch {machine['torch']}, Python {machine['python']}, {machine['cpu']}.)\n"
+    head = [f"{runs} runs a problem, {STEPS} steps, {DRAWS} draws, seeds from {first}.\n"]
+    head += ["| problem | true lead of the best | wrong advice | right advice | 95 % bars hold | told leads held |"]
+    head += ["|---|---|---|---|---|---|"]
+    return grown(head, (line(valley, measured(valley, runs, first), runs) for valley in VALLEYS))
 
 
 if __name__ == "__main__":

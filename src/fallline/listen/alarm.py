@@ -12,10 +12,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from .column import BLOCK
 from .estimate import Change
 from .record import Record
 from .signal import memory
-from .window import BLOCK
 
 JUMP = 0.01
 TINY = 1e-12

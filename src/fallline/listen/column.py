@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import final
 
 BETAS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99)  # momenta tried for the sign metric
-POWERS = ("gm", "mm", "gs", "ss", "gd", "dd", "gg")  # of directions m, sign m and m / sqrt(v), and of the gradient
+BLOCK = 8  # steps of which sums are made together, and nothing waits for them
+GRAM = "gmsd"  # the gradient, and directions m, sign m and m / sqrt(v)
+POWERS = ("gm", "mm", "gs", "ss", "gd", "dd", "gg")  # products of these
 
 
 @final

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from . import habit, turn
 from .advice import Recommendation
+from .column import BLOCK
 from .curvature import Curvature, curvature
 from .desk import Desk, Row
 from .estimate import Heard
@@ -23,7 +24,6 @@ from .recommend import advised
 from .record import Record, gathered, taken
 from .sharpness import Sharpness, sharpness
 from .spot import spots
-from .window import BLOCK
 
 MOVES = 4  # blocks of which one has its last step measured
 KEPT = 4096  # blocks for alarms that are remembered

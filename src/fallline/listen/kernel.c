@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-enum { RUN = 8, BLOCK = 8, ROWS = 8, WIDE = ROWS * RUN, POWERS = 7, EXTRA = 4 };
+enum { WIDE = ROWS * RUN, EXTRA = 4 }; /* other constants come from listen/kernel.py */
 
 typedef struct { int64_t tensor, start, stride, runs, run, row; } Item;
 
@@ -84,7 +84,7 @@ static void products(const Block *b, const float *cost) {
 static void scores(const Block *b, const float *cost) {
   const float *g = b->tile;
   float m[WIDE], with[WIDE], held[WIDE], family[4][WIDE];
-  static const int pairs[POWERS][2] = {{0, 1}, {1, 1}, {0, 2}, {2, 2}, {0, 3}, {3, 3}, {0, 0}};
+  static const int pairs[POWERS][2] = {PAIRS};
   for (int64_t k = 0; k <= b->betas; k++) {
     memset(m, 0, sizeof m);
     for (int64_t age = 0; age < b->length; age++)
@@ -149,16 +149,6 @@ void block(const Block *b) {
   count(b);
 }
 
-enum { KRYLOV = 4, SQUARINGS = 8 };
-
-/* n sum s_i^2 / (sum s_i)^2, 1 where all are 0. */
-static double imbalance(const float *s, int64_t n, double tiny) {
-  double most = tiny, sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; i++) most = s[i] > most ? s[i] : most;
-  for (int64_t i = 0; i < n; i++) sum += s[i] / most, squares += (s[i] / most) * (s[i] / most);
-  return sum > 0 ? n * squares / (sum * sum) : 1;
-}
-
 /* y / |y|, and |y|. */
 static double unit(float *y, int64_t n, double tiny) {
   double square = 0;
@@ -168,35 +158,10 @@ static double unit(float *y, int64_t n, double tiny) {
   return sqrt(square);
 }
 
-/* The square of the largest singular value. */
-static double largest(double x[KRYLOV][KRYLOV], double tiny) {
-  double gram[KRYLOV][KRYLOV], power[KRYLOV][KRYLOV], next[KRYLOV][KRYLOV], found = 0;
-  for (int i = 0; i < KRYLOV; i++)
-    for (int j = 0; j < KRYLOV; j++) {
-      gram[i][j] = 0;
-      for (int k = 0; k < KRYLOV; k++) gram[i][j] += x[k][i] * x[k][j];
-      power[i][j] = gram[i][j];
-    }
-  for (int step = 0; step <= SQUARINGS; step++) {
-    double trace = tiny;
-    for (int i = 0; i < KRYLOV; i++) trace += power[i][i];
-    for (int i = 0; i < KRYLOV; i++) for (int j = 0; j < KRYLOV; j++) power[i][j] /= trace;
-    if (step == SQUARINGS) break;
-    for (int i = 0; i < KRYLOV; i++)
-      for (int j = 0; j < KRYLOV; j++) {
-        next[i][j] = 0;
-        for (int k = 0; k < KRYLOV; k++) next[i][j] += power[i][k] * power[k][j];
-      }
-    memcpy(power, next, sizeof power);
-  }
-  for (int i = 0; i < KRYLOV; i++) for (int j = 0; j < KRYLOV; j++) found += power[i][j] * gram[i][j];
-  return found;
-}
-
-/* Stable rank, row and column imbalance of x [m, n], whose rows lie `apart`; room for 2 (m + n) numbers. */
-void shape(const float *x, int64_t m, int64_t n, int64_t apart, float *room, float *told, float tiny, float rounding) {
-  float *rows = room, *u = rows + m, *columns = u + m, *v = columns + n;
-  double total = 0, a, b, found[KRYLOV][KRYLOV] = {{0}};
+/* Of x [m, n], whose rows lie `apart`: |row|^2, |column|^2, and how x acts on a Krylov space, [KRYLOV, KRYLOV] zeros
+   at first. u [m] and v [n] are room. */
+void passes(const float *x, int64_t m, int64_t n, int64_t apart, float *rows, float *columns, float *found, float *u,
+            float *v, float tiny, float rounding) {
   int64_t most = 0;
   memset(columns, 0, sizeof(float) * n);
   for (int64_t i = 0; i < m; i++) {
@@ -204,28 +169,27 @@ void shape(const float *x, int64_t m, int64_t n, int64_t apart, float *room, flo
     float s = 0;
     #pragma omp simd reduction(+ : s)
     for (int64_t j = 0; j < n; j++) s += row[j] * row[j], columns[j] += row[j] * row[j];
-    rows[i] = s, total += s, most = s > rows[most] ? i : most;
+    rows[i] = s, most = s > rows[most] ? i : most;
   }
   memcpy(v, x + most * apart, sizeof(float) * n);
-  unit(v, n, tiny);
   memset(u, 0, sizeof(float) * m);
   for (int k = 0; k < KRYLOV; k++) {
-    b = k ? unit(v, n, tiny) : 0;
-    if (k && b <= rounding * found[0][0]) memset(v, 0, sizeof(float) * n);
+    float b = unit(v, n, tiny);
+    if (!k) b = 0;
+    else if (b <= rounding * found[0]) memset(v, 0, sizeof(float) * n);
     for (int64_t i = 0; i < m; i++) {
       const float *row = x + i * apart;
       float s = 0;
       #pragma omp simd reduction(+ : s)
       for (int64_t j = 0; j < n; j++) s += row[j] * v[j];
-      u[i] = s - (float)b * u[i];
+      u[i] = s - b * u[i];
     }
-    a = unit(u, m, tiny);
-    found[k][k] = a;
-    if (k) found[k - 1][k] = b;
-    for (int64_t j = 0; j < n && k < KRYLOV - 1; j++) v[j] *= -(float)a;
-    for (int64_t i = 0; i < m && k < KRYLOV - 1; i++)
+    float a = unit(u, m, tiny);
+    found[k * KRYLOV + k] = a;
+    if (k) found[(k - 1) * KRYLOV + k] = b;
+    if (k == KRYLOV - 1) return;
+    for (int64_t j = 0; j < n; j++) v[j] *= -a;
+    for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < n; j++) v[j] += u[i] * x[i * apart + j];
   }
-  told[0] = total / fmax(largest(found, tiny), tiny);
-  told[1] = imbalance(rows, m, tiny), told[2] = imbalance(columns, n, tiny);
 }

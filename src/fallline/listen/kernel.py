@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..core.kernel import compiler
-from .column import BETAS
+from .column import BETAS, BLOCK, GRAM, POWERS
 from .spot import RUN, Spot
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NONE = type(None)
 PLAIN = {Tensor, Parameter, NONE}  # a subclass may have its numbers elsewhere, or nowhere
+KRYLOV = 4  # of a matrix that is looked at: products with X, and one less with X^T
 TILE = 8  # rows whose products are taken together: 256 bytes of each step
 POINTERS = ("ring", "sound", "v", "weight", "extra", "runs", "sums", "counts", "recent", "taps", "tried", "seen")
 NUMBERS = ("tensors", "rows", "length", "at", "lags", "betas", "columns", "missed")
@@ -39,19 +40,23 @@ def page() -> Any:
 
 @lru_cache(maxsize=4)
 def _page(who: str | None) -> Any:
-    return compiler.library((Path(__file__).parent / "kernel.c").read_text(encoding="utf-8")) if who else None
+    told: dict[str, object] = {"RUN": RUN, "BLOCK": BLOCK, "ROWS": TILE, "KRYLOV": KRYLOV, "POWERS": len(POWERS)}
+    told["PAIRS"] = ", ".join(f"{{{GRAM.index(pair[0])}, {GRAM.index(pair[1])}}}" for pair in POWERS)
+    head = "".join(f"#define {name} {value}\n" for name, value in told.items())
+    return compiler.library(head + (Path(__file__).parent / "kernel.c").read_text(encoding="utf-8")) if who else None
 
 
-def shape(x: Tensor, tiny: float, rounding: float) -> Tensor | None:
-    """Of a float32 matrix in the host's memory what `look.shape` says, [3]; None of another."""
+def passes(x: Tensor, tiny: float, rounding: float) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Of a float32 matrix in the host's memory `look.squares` and `look.bidiagonal`; None of another."""
     if x.device.type != "cpu" or x.dtype is not torch.float32 or x.stride(1) != 1 or page() is None:
         return None
-    room, told = x.new_empty(2 * sum(x.shape)), x.new_empty(3)  # whatever the defaults are
-    place, count, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-    sizes = count(len(x)), count(x.shape[1]), count(x.stride(0))
-    end = place(room.data_ptr()), place(told.data_ptr()), number(tiny), number(rounding)
-    page().shape(place(x.data_ptr()), *sizes, *end)
-    return told
+    m, n = x.shape
+    rows, columns, found = x.new_empty(m), x.new_empty(n), x.new_zeros(KRYLOV, KRYLOV)
+    tensors = rows, columns, found, x.new_empty(m), x.new_empty(n)
+    sizes = (ctypes.c_int64(i) for i in (m, n, x.stride(0)))
+    where = (ctypes.c_void_p(t.data_ptr()) for t in tensors)
+    page().passes(ctypes.c_void_p(x.data_ptr()), *sizes, *where, ctypes.c_float(tiny), ctypes.c_float(rounding))
+    return rows, columns, found
 
 
 @final

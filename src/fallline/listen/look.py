@@ -8,11 +8,8 @@ from torch import Tensor
 from ..metrics.polar.newton import NewtonSchulz
 from . import kernel
 
-TILE = (
-    128  # directions are made of the corner of a larger matrix: a polar factor of this size takes a millisecond or two
-)
-KRYLOV = 4  # products with X, and one less with X^T
-SQUARINGS = 8
+TILE = 128  # directions are made of the corner of a larger matrix: a polar factor takes a millisecond or two
+SHARP = 256  # power to which a small matrix is raised
 ROUNDING = 1e-5
 PART = 131072  # numbers whose squares are made at a time, 512 KiB
 POLAR = NewtonSchulz("you-6")  # products alone: nothing waits for the host, as it would for eigenvalues
@@ -46,11 +43,15 @@ def shape(x: Tensor) -> Tensor:
     >>> shape(torch.eye(4)).tolist(), shape(torch.outer(torch.tensor([1.0, 0, 0]), torch.ones(2))).tolist()
     ([4.0, 1.0, 1.0], [1.0, 3.0, 1.0])
     """
-    told = kernel.shape(x, TINY, ROUNDING)
-    if told is not None:
-        return told
+    rows, columns, small = kernel.passes(x, TINY, ROUNDING) or passes(x)
+    rank = rows.double().sum() / norm(small).square().clamp(min=TINY)
+    return torch.stack([rank, imbalance(rows), imbalance(columns)]).float()
+
+
+def passes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What is read of a matrix: `squares` and, from its largest row, `bidiagonal`."""
     rows, columns = squares(x)
-    return torch.stack([stable_rank(x, rows), imbalance(rows), imbalance(columns)])
+    return rows, columns, bidiagonal(x, x[rows.argmax()])
 
 
 def squares(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,25 +66,22 @@ def squares(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def imbalance(s: Tensor) -> Tensor:
     """n sum s_i^2 / (sum s_i)^2 of squared norms s, [n] -> []; 1 where all are 0."""
-    s = s / s.max().clamp(min=TINY)
-    return torch.where(s.sum() > 0, len(s) * s.square().sum() / s.sum().square().clamp(min=TINY), 1.0)
-
-
-def stable_rank(x: Tensor, rows: Tensor) -> Tensor:
-    """|X|_F^2 / |X|_2^2; the latter of X on a Krylov space: of pure noise up to a tenth too low."""
-    return rows.sum() / norm(bidiagonal(x, x[rows.argmax()])).square().clamp(min=TINY)
+    s = s.double()  # fourth powers of small gradients
+    return torch.nan_to_num(len(s) * (s.norm() / s.sum()).square(), nan=1.0)
 
 
 def bidiagonal(x: Tensor, y: Tensor) -> Tensor:
     """X as it acts on the span of y, X^T X y, (X^T X)^2 y ..., [KRYLOV, KRYLOV] (Golub & Kahan 1965).
 
+    Its norm is that of X, or a little less: of pure noise, whose singular values lie close together, up to a tenth.
+
     X v_i = a_i u_i + b_{i-1} u_{i-1},    X^T u_i = a_i v_i + b_i v_{i+1}
     """
     v, _ = unit(y)
     u, a = unit(x @ v)
-    found = x.new_zeros(KRYLOV, KRYLOV)
+    found = x.new_zeros(kernel.KRYLOV, kernel.KRYLOV)
     found[0, 0] = a
-    for i in range(1, KRYLOV):
+    for i in range(1, kernel.KRYLOV):
         v, b = unit(x.T @ u - a * v)
         v = torch.where(b > ROUNDING * found[0, 0], v, 0.0)  # the space has no more: not what rounding left of it
         u, a = unit(x @ v - b * u)
@@ -92,13 +90,12 @@ def bidiagonal(x: Tensor, y: Tensor) -> Tensor:
 
 
 def norm(x: Tensor) -> Tensor:
-    """The largest singular value of a small matrix by products alone: nothing waits for the host."""
-    gram = x.T @ x
-    power = gram / gram.trace().clamp(min=TINY)
-    for _ in range(SQUARINGS):
-        power = power @ power
-        power = power / power.trace().clamp(min=TINY)
-    return (power * gram).sum().sqrt()
+    """The largest singular value of a small matrix by products alone, tr(G^{p+1}) / tr(G^p) = |X|^2 with G = X^T X and
+    a high p: nothing waits for the host."""
+    gram = x.double().T @ x.double()
+    scale = gram.trace().clamp(min=TINY)
+    power = torch.linalg.matrix_power(gram / scale, SHARP)
+    return torch.nan_to_num((power * gram).sum() / power.trace()).sqrt()
 
 
 def unit(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,8 +107,7 @@ def unit(y: Tensor) -> tuple[Tensor, Tensor]:
 def corner(x: Tensor) -> Tensor:
     """At most TILE x TILE of a matrix, from its middle."""
     rows, columns = (max(0, (n - TILE) // 2) for n in x.shape)
-    x = x[rows : rows + TILE, columns : columns + TILE]
-    return x
+    return x[rows : rows + TILE, columns : columns + TILE]
 
 
 def directions(m: Tensor, v: Tensor | None) -> list[Tensor]:

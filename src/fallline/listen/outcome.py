@@ -12,12 +12,12 @@ from typing import final
 import torch
 
 from .advice import Recommendation
+from .column import BLOCK
 from .ear import Ear
 from .estimate import Heard
 from .ground import ground
 from .recommend import advised
 from .report import document, write
-from .window import BLOCK
 
 FEW = 2 * BLOCK  # heard steps below which there is no spread to make error bars of
 

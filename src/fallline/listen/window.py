@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from . import kernel
-from .column import BETAS, POWERS, Columns
+from .column import BETAS, BLOCK, GRAM, POWERS, Columns
 from .reach import Reach, order
 from .spot import RUN, Spot
 from .tally import Tally
 
-BLOCK = 8  # steps whose products are taken together: one call of bmm, and nothing waits for it
 DECAY = 0.99  # of the second moment by which the diagonal metric weighs
 TINY = 1e-30
-GRAM = "gmsd"  # g, m, sign m and m / sqrt(v), of whose products POWERS are some
 
 
 class Window:
